@@ -1,0 +1,43 @@
+"""The tables. ``task`` is the truth, ``ready`` the queue, ``lease`` the right to settle.
+
+Each table follows its write pattern (see ``docs/architecture/storage.md``): the queue is only
+inserted into and deleted from, attempts and events are written once, counters live apart from
+what they count. Nothing here has behaviour; ``jobs/transitions.py`` is the only writer.
+"""
+
+from jobs.models.artifact import Artifact, ArtifactChunk, File
+from jobs.models.attempt import Attempt, TaskLog, UsageEntry
+from jobs.models.event import JobEvent
+from jobs.models.job import Budget, IdempotencyRecord, Job, JobStage
+from jobs.models.policy import ModelEndpoint, Policy, PolicyRevision
+from jobs.models.pool import Capability, Pool, ServedTime
+from jobs.models.task import DeadLetter, Delayed, Edge, Lease, Ready, Task, TaskInput
+from jobs.models.worker import Worker
+
+__all__ = [
+    "Artifact",
+    "ArtifactChunk",
+    "Attempt",
+    "Budget",
+    "Capability",
+    "DeadLetter",
+    "Delayed",
+    "Edge",
+    "File",
+    "IdempotencyRecord",
+    "Job",
+    "JobEvent",
+    "JobStage",
+    "Lease",
+    "ModelEndpoint",
+    "Policy",
+    "PolicyRevision",
+    "Pool",
+    "Ready",
+    "ServedTime",
+    "Task",
+    "TaskInput",
+    "TaskLog",
+    "UsageEntry",
+    "Worker",
+]
