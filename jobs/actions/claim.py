@@ -1,0 +1,155 @@
+"""Give ready tasks to workers: policy chooses, one statement takes."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from jobs.actions.transactions import in_transaction
+from jobs.models import Capability, Pool, Worker
+from jobs.policies import fairness
+from jobs.states import PRIORITIES, WorkerState
+from jobs.transitions import claiming
+from jobs.transitions.claiming import ClaimedRow, GroupRow, ServedRow
+
+MAX_CLAIM = 256
+"""Most tasks in one answer; larger batches gained nothing when measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimRequest:
+    """A worker that wants up to ``want`` tasks."""
+
+    worker: Worker
+    want: int
+    lease_seconds: float
+
+
+class CapabilityCache:
+    """Which capability numbers an agent's kinds and models cover; the table only ever grows."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[str, str]] = {}
+
+    def matching(self, worker: Worker) -> list[int]:
+        """The numbers of all capabilities that this worker can run."""
+        self._refresh()
+        kinds, models = set(worker.kinds), set(worker.model_names)
+        return [
+            number
+            for number, (kind, model) in self._known.items()
+            if kind in kinds and (not model or model in models)
+        ]
+
+    def _refresh(self) -> None:
+        newest = max(self._known, default=0)
+        for row in Capability.objects.filter(pk__gt=newest).values_list("id", "kind", "model"):
+            self._known[row[0]] = (row[1], row[2])
+
+
+class Claimer:
+    """Claims for the workers of one control plane; remembers turns between calls."""
+
+    def __init__(self) -> None:
+        self._capabilities = CapabilityCache()
+        self._grants: Counter[int] = Counter()
+
+    def has_work(self, worker: Worker) -> bool:
+        """Whether anything is ready that this worker could run; one index probe a capability."""
+        return worker.state == WorkerState.ACTIVE and claiming.any_ready(
+            worker.pool_id, self._capabilities.matching(worker)
+        )
+
+    def claim(self, request: ClaimRequest) -> list[ClaimedRow]:
+        """Claim for one worker; the caller holds the transaction and the pool's lock."""
+        worker = request.worker
+        capabilities = self._capabilities.matching(worker)
+        if worker.state != WorkerState.ACTIVE or not capabilities:
+            return []
+        groups = [
+            group
+            for group in claiming.ready_groups(worker.pool_id, capabilities)
+            if worker.tenant_id in (None, group.tenant)
+        ]
+        want = min(request.want, MAX_CLAIM)
+        picks = self._choose(worker.pool, groups, want) if groups else []
+        if not picks:
+            return []
+        claimed = claiming.claim(
+            pool=worker.pool_id,
+            owner=worker.pk,
+            actor=worker.name,
+            picks=picks,
+            served=_start_tags(groups),
+            want=want,
+            lease_seconds=request.lease_seconds,
+        )
+        self._grants[worker.pool_id] += len(claimed)
+        return claimed
+
+    def _choose(self, pool: Pool, groups: Sequence[GroupRow], want: int) -> list[fairness.Pick]:
+        return fairness.choose(
+            [
+                fairness.Group(
+                    capability=group.capability,
+                    priority=group.priority,
+                    tenant=group.tenant,
+                    oldest_seconds=group.oldest_seconds,
+                    served=_start_tag(group),
+                )
+                for group in groups
+            ],
+            [fairness.Constraint(*row) for row in claiming.constrained_jobs(pool.pk)],
+            want=want,
+            tenant_room=_tenant_rooms(groups),
+            bounds=class_bounds(pool),
+            turn=self._grants[pool.pk],
+            expected_tokens=1.0,
+            weights={group.tenant: group.weight / 100 for group in groups},
+        )
+
+
+@in_transaction
+def claim_tasks(requests: Sequence[ClaimRequest], claimer: Claimer) -> list[list[ClaimedRow]]:
+    """Claim for several workers in one transaction.
+
+    It does not wait for the disk: a claim that a crash of Postgres undoes leaves its tasks
+    queued, and the worker's settlement of them is fenced.
+    """
+    for pool in sorted({request.worker.pool_id for request in requests}):
+        claiming.lock_pool(pool, durable=False)
+    return [claimer.claim(request) for request in requests]
+
+
+def class_bounds(pool: Pool) -> dict[int, float]:
+    """How long the oldest ready task of each priority class may wait in this pool (seconds)."""
+    return {
+        PRIORITIES["interactive"]: pool.interactive_bound_seconds,
+        PRIORITIES["standard"]: pool.standard_bound_seconds,
+        PRIORITIES["batch"]: pool.batch_bound_seconds,
+    }
+
+
+def _tenant_rooms(groups: Iterable[GroupRow]) -> dict[int, int]:
+    return {
+        group.tenant: max(0, group.max_running - int(group.running or 0))
+        for group in groups
+        if group.max_running is not None
+    }
+
+
+def _start_tag(group: GroupRow) -> float:
+    """A tenant that comes back starts where the class is now (Goyal et al., SFQ, 1996)."""
+    return max(group.served, group.virtual_time)
+
+
+def _start_tags(groups: Sequence[GroupRow]) -> list[ServedRow]:
+    """One row per tenant and class, and the class's virtual time as tenant 0."""
+    tags = {(group.priority, group.tenant): group for group in groups}
+    rows = [
+        ServedRow(priority, tenant, _start_tag(group), group.weight / 100)
+        for (priority, tenant), group in tags.items()
+    ]
+    for priority in {group.priority for group in groups}:
+        least = min(row.served for row in rows if row.priority == priority)
+        rows.append(ServedRow(priority, 0, least, 1.0))
+    return rows

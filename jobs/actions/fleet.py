@@ -1,0 +1,141 @@
+"""Agents come, stay alive, and go."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from django.conf import settings
+
+from jobs.actions.claim import Claimer
+from jobs.actions.finish import finish_shares
+from jobs.actions.transactions import in_transaction
+from jobs.errors import LeaseNotHeld
+from jobs.models import ModelEndpoint, Pool, Worker
+from jobs.states import AttemptOutcome, EventKind, TaskStatus, WorkerState
+from jobs.transitions import settling, workers
+from jobs.transitions.settling import ShareEnd
+
+LOST_REPLY_SECONDS = 5.0
+"""A task claimed this long ago that its worker does not name: the claim's answer was lost."""
+
+SILENT_HEARTBEATS = 3
+"""A worker that missed this many heartbeats is not counted as live any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """How an agent describes itself; see ``jobs.models.Worker``."""
+
+    incarnation: str
+    token_fingerprint: str
+    tenant: int | None
+    name: str
+    node: str
+    pool: str
+    slots: int
+    kinds: Sequence[str]
+    models: Sequence[str]
+    version: str
+
+
+class Share(NamedTuple):
+    """A lease share as an agent names it."""
+
+    task_id: int
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """What an agent is told at its heartbeat."""
+
+    gone: list[Share]
+    drain: bool
+    work_waiting: bool
+
+
+def heartbeat_seconds() -> float:
+    """Between two heartbeats: a third of the lease, at most two seconds."""
+    return min(settings.DAEF_LEASE_SECONDS / 3, 2.0)
+
+
+def register(registration: Registration) -> Worker:
+    """Make the row of a new incarnation.
+
+    Raises LeaseNotHeld when the incarnation is known: each process start needs its own.
+    """
+    pool, _ = Pool.objects.get_or_create(name=registration.pool)
+    worker = workers.insert_worker(registration, pool=pool.pk, models=reachable(registration.models))
+    if worker is None:
+        raise LeaseNotHeld("this incarnation has registered before; start with a fresh UUID")
+    return Worker.objects.select_related("pool").get(pk=worker)
+
+
+def reachable(models: Sequence[str]) -> list[str]:
+    """The models an agent may be given work for: its own, and with ``openai:*`` those of endpoints."""
+    own = {model for model in models if not model.startswith("openai:")}
+    if "openai:*" in models:
+        rows = ModelEndpoint.objects.filter(enabled=True, backend=ModelEndpoint.Backend.OPENAI)
+        own.update(name for row in rows for name in row.model_names)
+    return sorted(own)
+
+
+def live_workers(pool: int) -> int:
+    """How many workers of the pool are active and were heard of lately."""
+    return workers.live_count(pool, silent_seconds=silent_seconds())
+
+
+def silent_seconds() -> float:
+    """How long a worker may be silent before it counts as lost."""
+    return max(SILENT_HEARTBEATS * heartbeat_seconds(), settings.DAEF_LEASE_SECONDS)
+
+
+def heartbeat(
+    worker: Worker, held: Sequence[Share], *, free_slots: int, claimer: Claimer
+) -> Pulse:
+    """Renew a worker's leases; say which shares are gone; take back what it does not know it has."""
+    state = _renew(worker, held, free_slots)
+    alive = workers.shares_held(worker.pk, [share.task_id for share in held])
+    return Pulse(
+        gone=[share for share in held if share not in alive],
+        drain=state == WorkerState.DRAINING,
+        work_waiting=free_slots > 0 and claimer.has_work(worker),
+    )
+
+
+@in_transaction
+def _renew(worker: Worker, held: Sequence[Share], free_slots: int) -> str:
+    state = workers.beat(worker.pk, free_slots=free_slots)
+    if state is None:
+        raise LeaseNotHeld("this worker is gone; register again")
+    leases = workers.renew_leases(worker.pk, lease_seconds=settings.DAEF_LEASE_SECONDS)
+    named = {share.task_id for share in held}
+    lost = [
+        task
+        for lease in leases
+        if lease.age_seconds > LOST_REPLY_SECONDS
+        for task in lease.task_ids
+        if task not in named
+    ]
+    if lost:
+        release_tasks(worker.pk, lost, actor=worker.name)
+    return state
+
+
+def release_tasks(owner: int, tasks: Sequence[int], *, actor: str) -> None:
+    """Give back running tasks of a worker at no cost to them; in the caller's transaction."""
+    shares = [
+        ShareEnd(task, epoch, owner, TaskStatus.QUEUED, AttemptOutcome.RELEASED, given_back=1)
+        for task, epoch in workers.shares_held(owner, tasks)
+    ]
+    ended = settling.end_shares(shares) if shares else []
+    finish_shares(ended, kind=EventKind.RELEASED, actor=actor)
+
+
+@in_transaction
+def deregister(worker: Worker) -> None:
+    """End an incarnation; what it still holds is released."""
+    workers.set_gone(worker.pk)
+    tasks = workers.leased_tasks(worker.pk)
+    if tasks:
+        release_tasks(worker.pk, tasks, actor=worker.name)

@@ -1,0 +1,312 @@
+"""Take outcomes from workers: judge each, end its share, carry the consequences."""
+
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple
+
+import msgspec
+
+from jobs.actions import spawning
+from jobs.actions.claim import Claimer, ClaimRequest
+from jobs.actions.finish import finish_shares
+from jobs.actions.spawning import SpawnOrder
+from jobs.actions.transactions import in_transaction
+from jobs.models import Artifact, Worker
+from jobs.policies import retry
+from jobs.states import AttemptOutcome, EventKind, Reason, TaskStatus
+from jobs.transitions import claiming, jobs, settling
+from jobs.transitions.claiming import ClaimedRow
+from jobs.transitions.settling import DecisionFacts, EndedShare, ShareEnd, UsageRow
+
+MAX_INLINE_RESULT = 64 * 1024
+"""Bytes of JSON kept on the task row; larger results are artifacts."""
+
+MAX_MESSAGE = 2_000
+"""Characters of an error message that are kept."""
+
+
+class SettleStatus(StrEnum):
+    """What became of one outcome."""
+
+    APPLIED = "applied"
+    REPEATED = "repeated"
+    FENCED = "fenced"
+    REJECTED = "rejected"
+
+
+class ReportKind(StrEnum):
+    """What a worker says of a share."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    RELEASED = "released"
+
+
+class Report(NamedTuple):
+    """One outcome as a worker reports it."""
+
+    task_id: int
+    epoch: int
+    kind: ReportKind
+    result: str | None = None
+    result_sha256: str | None = None
+    error_class: str = ""
+    error_code: str = ""
+    error_message: str = ""
+    retry_after_seconds: float = 0.0
+    usage: tuple[UsageRow, ...] = ()
+    spawned: tuple[SpawnOrder, ...] = ()
+
+
+class Answer(NamedTuple):
+    """What a worker is told of one outcome."""
+
+    status: SettleStatus
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SettleRequest:
+    """A worker's outcomes, and how many tasks it wants next."""
+
+    worker: Worker
+    reports: Sequence[Report]
+    want: int
+    lease_seconds: float
+
+
+@dataclass(slots=True)
+class SettleAnswer:
+    """Answers in the order of the outcomes, and the next batch."""
+
+    answers: list[Answer] = field(default_factory=list)
+    tasks: list[ClaimedRow] = field(default_factory=list)
+
+
+class Verdict(NamedTuple):
+    """A judged outcome: the share's end, what is told of it, and whether the job must fail."""
+
+    share: ShareEnd
+    answer: Answer
+    fails_job: Reason | None = None
+    spawned: tuple[SpawnOrder, ...] = ()
+
+
+@in_transaction
+def settle_and_claim(requests: Sequence[SettleRequest], claimer: Claimer) -> list[SettleAnswer]:
+    """Settle the outcomes of several workers and claim their next tasks, in one transaction."""
+    wanting = [request for request in requests if request.want > 0]
+    for pool in sorted({request.worker.pool_id for request in wanting}):
+        claiming.lock_pool(pool, durable=True)
+    answers = _settle(requests)
+    for request, answer in zip(requests, answers, strict=True):
+        if request.want > 0:
+            answer.tasks = claimer.claim(
+                ClaimRequest(request.worker, request.want, request.lease_seconds)
+            )
+    return answers
+
+
+def _settle(requests: Sequence[SettleRequest]) -> list[SettleAnswer]:
+    verdicts = _judge(requests)
+    ended = settling.end_shares([verdict.share for verdict in verdicts.values()])
+    applied = {(share.id, share.epoch, verdict_owner(verdicts, share)): share for share in ended}
+    counts = spawning.spawn_tasks(
+        {share.id: verdicts[share.id, share.epoch].spawned for share in ended},
+        ended_with_dependents=[share.id for share in ended if share.fanout],
+    )
+    _record_usage(requests, applied)
+    finish_shares(ended, kind=EventKind.SETTLED, actor=_actor(requests), spawned=counts)
+    _fail_jobs(ended, verdicts)
+    return _answers(requests, verdicts, applied)
+
+
+def verdict_owner(verdicts: dict[tuple[int, int], Verdict], share: EndedShare) -> int:
+    """Who held the share that ended."""
+    return verdicts[share.id, share.epoch].share.owner
+
+
+def _actor(requests: Sequence[SettleRequest]) -> str:
+    return requests[0].worker.name if len(requests) == 1 else ""
+
+
+def _judge(requests: Sequence[SettleRequest]) -> dict[tuple[int, int], Verdict]:
+    """One verdict per share; what a second report says of the same share is not heard."""
+    reports = [(request.worker, report) for request in requests for report in request.reports]
+    facts = _facts(report for _, report in reports)
+    artifacts = _known_artifacts(report for _, report in reports)
+    refusals = spawning.refusals(
+        {report.task_id: report.spawned for _, report in reports if report.spawned}
+    )
+    verdicts: dict[tuple[int, int], Verdict] = {}
+    for worker, report in reports:
+        key = (report.task_id, report.epoch)
+        if key not in verdicts:
+            problem = _problem(report, artifacts) or refusals.get(report.task_id, "")
+            verdicts[key] = _verdict(worker, report, facts.get(key), problem)
+    return verdicts
+
+
+def _facts(reports: Iterable[Report]) -> dict[tuple[int, int], DecisionFacts]:
+    failed = [report.task_id for report in reports if report.kind != ReportKind.SUCCEEDED]
+    return settling.decision_facts(failed) if failed else {}
+
+
+def _known_artifacts(reports: Iterable[Report]) -> set[str]:
+    named = {report.result_sha256 for report in reports if report.result_sha256}
+    if not named:
+        return set()
+    return set(Artifact.objects.filter(sha256__in=named).values_list("sha256", flat=True))
+
+
+def _problem(report: Report, artifacts: set[str]) -> str:
+    """Why an outcome cannot be taken as it is; empty when it can."""
+    if report.kind != ReportKind.SUCCEEDED:
+        return ""
+    if report.result_sha256:
+        return "" if report.result_sha256 in artifacts else "the result names an unknown artifact"
+    if len(report.result or "") > MAX_INLINE_RESULT:
+        return f"the result is larger than {MAX_INLINE_RESULT} bytes; write it as an artifact"
+    try:
+        msgspec.json.decode(report.result or "", type=msgspec.Raw)
+    except (msgspec.DecodeError, UnicodeEncodeError):
+        return "the result is not JSON"
+    return ""
+
+
+def _verdict(
+    worker: Worker, report: Report, facts: DecisionFacts | None, problem: str
+) -> Verdict:
+    if problem:
+        share = _share(worker, report, TaskStatus.DEAD_LETTERED, AttemptOutcome.FAILED)
+        share = share._replace(error_code="invalid_outcome", error_message=problem)
+        return Verdict(share, Answer(SettleStatus.REJECTED, problem))
+    if report.kind == ReportKind.SUCCEEDED:
+        share = _share(worker, report, TaskStatus.SUCCEEDED, AttemptOutcome.SUCCEEDED)
+        share = share._replace(result=report.result or None, result_sha256=report.result_sha256)
+        return Verdict(share, Answer(SettleStatus.APPLIED), spawned=report.spawned)
+    return _failure_verdict(worker, report, facts or DecisionFacts(1, 1, 0.0, None))
+
+
+def _failure_verdict(worker: Worker, report: Report, facts: DecisionFacts) -> Verdict:
+    released = report.kind == ReportKind.RELEASED
+    decision = retry.after_failure(
+        error_class="released" if released else report.error_class,
+        error_code=report.error_code,
+        message=report.error_message,
+        attempt=facts.attempt,
+        max_attempts=facts.max_attempts,
+        retry_after_seconds=report.retry_after_seconds,
+        age_seconds=facts.age_seconds,
+        schedule_to_close_seconds=facts.schedule_to_close_seconds,
+        jitter=random.random(),
+    )
+    outcome = AttemptOutcome.RELEASED if released else AttemptOutcome.FAILED
+    share = decided_share(_share(worker, report, TaskStatus.QUEUED, outcome), decision)
+    fails = Reason.BUDGET_EXCEEDED if isinstance(decision, retry.FailJob) else None
+    return Verdict(share, Answer(SettleStatus.APPLIED), fails_job=fails)
+
+
+def decided_share(share: ShareEnd, decision: retry.Decision) -> ShareEnd:
+    """The share's end as the retry rule has it."""
+    if isinstance(decision, retry.Requeue):
+        return share._replace(
+            status=TaskStatus.QUEUED,
+            given_back=int(decision.give_back),
+            delay_seconds=decision.delay_seconds,
+        )
+    return share._replace(
+        status=TaskStatus.DEAD_LETTERED,
+        error_code=decision.code[:63],
+        error_message=decision.message[:MAX_MESSAGE],
+    )
+
+
+def _share(
+    worker: Worker, report: Report, status: TaskStatus, outcome: AttemptOutcome
+) -> ShareEnd:
+    return ShareEnd(
+        id=report.task_id,
+        epoch=report.epoch,
+        owner=worker.pk,
+        status=status,
+        outcome=outcome,
+        error_code=_clean(report.error_code)[:63] or None,
+        error_message=_clean(report.error_message)[:MAX_MESSAGE] or None,
+        input_tokens=sum(entry.input_tokens for entry in report.usage),
+        output_tokens=sum(entry.output_tokens for entry in report.usage),
+        cost_nano_usd=sum(entry.cost_nano_usd for entry in report.usage),
+        workers_lost=int(report.error_class == "worker_lost"),
+    )
+
+
+def _clean(text: str) -> str:
+    """Postgres refuses NUL in text; everything else may be shown."""
+    return text.replace("\x00", "�")
+
+
+def _record_usage(
+    requests: Sequence[SettleRequest], applied: dict[tuple[int, int, int], EndedShare]
+) -> None:
+    """Book every model call; those of fenced shares were paid for too, and count as wasted."""
+    settling.record_usage(
+        [
+            entry._replace(
+                wasted=(report.task_id, report.epoch, request.worker.pk) not in applied
+            )
+            for request in requests
+            for report in request.reports
+            for entry in report.usage
+        ]
+    )
+
+
+def _fail_jobs(
+    ended: Sequence[EndedShare], verdicts: dict[tuple[int, int], Verdict]
+) -> None:
+    failing = {
+        share.job_id: reason
+        for share in ended
+        if (reason := verdicts[share.id, share.epoch].fails_job)
+    }
+    for job, reason in sorted(failing.items()):
+        jobs.fail(job, reason)
+
+
+def _answers(
+    requests: Sequence[SettleRequest],
+    verdicts: dict[tuple[int, int], Verdict],
+    applied: dict[tuple[int, int, int], EndedShare],
+) -> list[SettleAnswer]:
+    missed = [
+        (report.task_id, report.epoch)
+        for request in requests
+        for report in request.reports
+        if (report.task_id, report.epoch, request.worker.pk) not in applied
+    ]
+    recorded = settling.recorded_shares(missed) if missed else {}
+    told: set[tuple[int, int]] = set()
+    return [
+        SettleAnswer([_answer(request.worker, report, verdicts, applied, recorded, told)
+                      for report in request.reports])
+        for request in requests
+    ]
+
+
+def _answer(
+    worker: Worker,
+    report: Report,
+    verdicts: dict[tuple[int, int], Verdict],
+    applied: dict[tuple[int, int, int], EndedShare],
+    recorded: dict[tuple[int, int], int],
+    told: set[tuple[int, int]],
+) -> Answer:
+    key = (report.task_id, report.epoch)
+    if (*key, worker.pk) in applied and key not in told:
+        told.add(key)
+        return verdicts[key].answer
+    if key in told or recorded.get(key) == worker.pk:
+        return Answer(SettleStatus.REPEATED)
+    return Answer(SettleStatus.FENCED, "the lease is not held any more")

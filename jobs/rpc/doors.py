@@ -1,0 +1,123 @@
+"""What every RPC goes through: who asks, may they, and errors in REST's words."""
+
+import hashlib
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import grpc
+from django.db import InterfaceError, OperationalError, connection
+from google.protobuf import any_pb2
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+from access.actors import LOCAL_OPERATOR, Actor
+from access.authentication import authenticate_header, is_loopback
+from access.errors import BadCredentials, NotAllowed
+from access.tokens import configured_credentials
+from jobs.errors import DaefError, InternalError
+from jobs.failures import as_daef_error
+
+logger = logging.getLogger(__name__)
+
+DOMAIN = "daef.io"
+
+PUBLIC_SERVICES = ("/grpc.health.v1.Health/", "/grpc.reflection.v1alpha.ServerReflection/")
+"""Services that answer without a token; everything else needs the scope its service names."""
+
+SCOPES = {"/daef.v1.WorkerService/": "worker", "/daef.v1.JobService/": "tenant"}
+
+
+class DoorInterceptor(grpc.ServerInterceptor):
+    """Authenticates and authorises each call and renders every error; unknown methods are denied.
+
+    The handler finds the caller as ``context.actor`` and, for a token, its SHA-256 as
+    ``context.token_fingerprint``.
+    """
+
+    def intercept_service(self, continuation: Any, details: grpc.HandlerCallDetails) -> Any:
+        """Wrap the handler of every service that is not public."""
+        handler = continuation(details)
+        if handler is None or details.method.startswith(PUBLIC_SERVICES):
+            return handler
+        scope = next((s for name, s in SCOPES.items() if details.method.startswith(name)), None)
+        metadata = dict(details.invocation_metadata)
+        return _wrapped(handler, scope, metadata.get("authorization"))
+
+
+def _wrapped(handler: Any, scope: str | None, header: str | None) -> Any:
+    if handler.response_streaming:
+        behaviour = _streaming(handler.unary_stream, scope, header)
+        make = grpc.unary_stream_rpc_method_handler
+    elif handler.request_streaming:
+        behaviour = _unary(handler.stream_unary, scope, header)
+        make = grpc.stream_unary_rpc_method_handler
+    else:
+        behaviour = _unary(handler.unary_unary, scope, header)
+        make = grpc.unary_unary_rpc_method_handler
+    return make(behaviour, handler.request_deserializer, handler.response_serializer)
+
+
+def _unary(behaviour: Callable[..., Any], scope: str | None, header: str | None) -> Any:
+    def call(request: Any, context: Any) -> Any:
+        try:
+            _enter(context, scope, header)
+            return behaviour(request, context)
+        except Exception as error:
+            _refuse(context, error)
+
+    return call
+
+
+def _streaming(behaviour: Callable[..., Any], scope: str | None, header: str | None) -> Any:
+    def call(request: Any, context: Any) -> Iterator[Any]:
+        try:
+            _enter(context, scope, header)
+            yield from behaviour(request, context)
+        except Exception as error:
+            _refuse(context, error)
+
+    return call
+
+
+def _enter(context: Any, scope: str | None, header: str | None) -> None:
+    if scope is None:
+        raise NotAllowed("This method is closed: it names no scope.")
+    context.actor = _actor(context, header)
+    context.token_fingerprint = hashlib.sha256((header or "").encode()).hexdigest()
+    if not context.actor.may(scope):
+        raise NotAllowed(f"This needs a token with the scope {scope}.")
+
+
+def _actor(context: Any, header: str | None) -> Actor:
+    if header is not None:
+        return authenticate_header(header)
+    if configured_credentials() or not _is_local(context.peer()):
+        raise BadCredentials("Send the metadata 'authorization: Bearer <token>'.")
+    return LOCAL_OPERATOR
+
+
+def _is_local(peer: str) -> bool:
+    """Whether ``ipv4:127.0.0.1:50000`` or ``ipv6:[::1]:50000`` is this machine."""
+    address = peer.partition(":")[2].rpartition(":")[0]
+    return is_loopback(address.strip("[]").replace("%5B", "").replace("%5D", ""))
+
+
+def _refuse(context: Any, error: Exception) -> None:
+    if isinstance(error, OperationalError | InterfaceError):
+        # The connection may be dead; the next call of this thread takes a fresh one.
+        connection.close()
+    told = as_daef_error(error)
+    if isinstance(told, InternalError):
+        logger.error("an RPC failed", exc_info=error)
+    context.abort_with_status(rpc_status.to_status(_status(told)))
+
+
+def _status(error: DaefError) -> status_pb2.Status:
+    info = error_details_pb2.ErrorInfo(reason=error.code, domain=DOMAIN)
+    for field in error.fields:
+        info.metadata[field.field] = field.message
+    detail = any_pb2.Any()
+    detail.Pack(info)
+    code = getattr(code_pb2, error.grpc_status)
+    return status_pb2.Status(code=code, message=error.detail, details=[detail])

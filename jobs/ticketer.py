@@ -1,0 +1,35 @@
+"""The controller that wakes: due tasks into the queue, tickets for pools with ready work.
+
+It repeats every second what submissions and settlements already asked for, so that a lost wake-up
+or an emptied Redis costs a second, never work.
+"""
+
+import threading
+
+from jobs.actions import fleet
+from jobs.actions.transactions import in_transaction
+from jobs.loops import run_passes
+from jobs.transitions import overdue
+from queueing import tickets
+
+PASS_SECONDS = 1.0
+TASKS_PER_PASS = 5_000
+
+
+def run_forever(stop: threading.Event) -> None:
+    """Wake until told to stop."""
+    run_passes(one_pass, name="ticketer", seconds=PASS_SECONDS, stop=stop)
+
+
+def one_pass() -> dict[str, int]:
+    """Move due tasks, then ring for each pool with work as many agents as have a free slot."""
+    moved = move_due()
+    for pool, workers in overdue.pools_with_work(silent_seconds=fleet.silent_seconds()):
+        tickets.ring(pool, workers)
+    return {"tasks due": moved}
+
+
+@in_transaction
+def move_due() -> int:
+    """Backed-off tasks whose time has come; returns how many."""
+    return overdue.move_due(chunk=TASKS_PER_PASS)

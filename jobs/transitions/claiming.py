@@ -1,0 +1,245 @@
+"""Ready tasks become running ones: the only way into ``Running``."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from jobs.transitions.sql import fetch, integers
+
+# The claim itself need not survive a crash of Postgres: a lost claim means that the tasks are
+# still queued and that the worker's settlement is fenced. Settlements wait for the disk.
+LOCK_POOL = """
+select pg_advisory_xact_lock(20261, %(pool)s),
+    set_config('synchronous_commit', %(durability)s, true)
+"""
+
+# One index probe per (capability, priority, tenant) with ready work, whatever the backlog: each
+# step jumps behind the group it found. A recursion per capability keeps the probe's prefix equal.
+GROUPS = """
+with recursive head as (
+    select c.id as capability, h.priority, h.tenant_id, h.task_id
+    from unnest(%(capabilities)s::int[]) as c(id)
+    cross join lateral (
+        select r.priority, r.tenant_id, r.task_id from ready r
+        where r.pool_id = %(pool)s and r.capability_id = c.id
+        order by r.priority, r.tenant_id, r.task_id limit 1) h
+    union all
+    select head.capability, n.priority, n.tenant_id, n.task_id
+    from head cross join lateral (
+        select r.priority, r.tenant_id, r.task_id from ready r
+        where r.pool_id = %(pool)s and r.capability_id = head.capability
+            and (r.priority, r.tenant_id) > (head.priority, head.tenant_id)
+        order by r.priority, r.tenant_id, r.task_id limit 1) n
+)
+select head.capability, head.priority, head.tenant_id,
+    extract(epoch from clock_timestamp() - (select t.queued_at from task t where t.id = head.task_id)),
+    coalesce((select s.served from served_time s where s.pool_id = %(pool)s
+        and s.priority = head.priority and s.tenant_id = head.tenant_id), 0),
+    coalesce((select s.served from served_time s where s.pool_id = %(pool)s
+        and s.priority = head.priority and s.tenant_id = 0), 0),
+    tenant.weight, tenant.max_running_tasks,
+    case when tenant.max_running_tasks is not null then (
+        select coalesce(sum(cardinality(l.task_ids)), 0) from lease l
+        where l.pool_id = %(pool)s and l.tenant_id = head.tenant_id) end
+from head join tenant on tenant.id = head.tenant_id
+"""
+
+# Jobs that may not take all they could; everything else needs no look at its job row. Each arm
+# reads a partial index or the budgets of open jobs that are nearly used up.
+CONSTRAINTS = """
+select j.id, j.tenant_id, j.priority,
+    case when j.suspended_at is not null or j.cancel_requested_at is not null
+        or j.failed_reason is not null then 0
+    else greatest(0, j.max_parallelism - (
+        select coalesce(sum(cardinality(l.task_ids)), 0) from lease l where l.job_id = j.id)) end
+from job j
+where j.pool_id = %(pool)s and j.finished_at is null
+    and (j.max_parallelism is not null or j.suspended_at is not null
+        or j.cancel_requested_at is not null or j.failed_reason is not null)
+union all
+select j.id, j.tenant_id, j.priority,
+    (b.limit_nano_usd - b.reserved_nano_usd - b.settled_nano_usd) / b.task_ceiling_nano_usd
+from budget b join job j on j.id = b.job_id
+where j.pool_id = %(pool)s and j.finished_at is null and b.task_ceiling_nano_usd > 0
+    and b.limit_nano_usd - b.reserved_nano_usd - b.settled_nano_usd
+        < 256 * b.task_ceiling_nano_usd
+"""
+
+# The candidates are found by index ranges and taken by row address, so that no estimate of the
+# planner can turn this into a scan of the tasks.
+CLAIM = """
+with pick as materialized (
+    select * from unnest(%(capability)s::int[], %(priority)s::int[], %(tenant)s::int[],
+        %(low)s::bigint[], %(high)s::bigint[], %(limit)s::int[], %(tenant_room)s::int[],
+        %(job_room)s::int[])
+        with ordinality as p(capability, priority, tenant, low, high, most, tenant_room, job_room,
+            turn)
+), candidate as (
+    select distinct on (x.address) x.address, x.task_id, pick.*
+    from pick cross join lateral (
+        select r.ctid as address, r.task_id from ready r
+        where r.pool_id = %(pool)s and r.capability_id = pick.capability
+            and r.priority = pick.priority and r.tenant_id = pick.tenant
+            and r.task_id >= pick.low and r.task_id < pick.high
+        order by r.task_id limit pick.most for update skip locked) x
+    order by x.address, pick.turn
+), ranked as (
+    select c.*, row_number() over (partition by c.tenant order by c.turn, c.task_id) as of_tenant,
+        row_number() over (partition by c.task_id >> 20 order by c.turn, c.task_id) as of_job
+    from candidate c
+), q as (
+    delete from ready where ctid = any(array(
+        select address from ranked where of_tenant <= tenant_room and of_job <= job_room
+        order by turn, task_id limit %(want)s))
+    returning task_id
+), u as (
+    update task set status = 'Running', attempt = attempt + 1, epoch = epoch + 1,
+        owner = %(owner)s, started_at = now(), error_code = null, error_message = null
+    where id = any(array(select task_id from q)) and status = 'Queued'
+        and attempt < max_attempts
+    returning id, job_id, tenant_id, epoch, attempt, generation, kind, max_attempts,
+        ceiling_nano_usd, expected_tokens, priority, workers_lost, waiting, fanout
+), g as (
+    select u.job_id, u.tenant_id, u.priority, array_agg(u.id order by u.id) as ids,
+        sum(greatest(u.ceiling_nano_usd, 0)) as ceiling,
+        sum(greatest(u.expected_tokens, 1)) as expected
+    from u group by u.job_id, u.tenant_id, u.priority
+), l as (
+    insert into lease (owner, job_id, tenant_id, pool_id, granted_at, expires_at, close_at,
+        task_ids)
+    select %(owner)s, g.job_id, g.tenant_id, %(pool)s, clock_timestamp(),
+        clock_timestamp() + make_interval(secs =>
+            least(%(lease_seconds)s, j.start_to_close_seconds)),
+        clock_timestamp() + make_interval(secs => j.start_to_close_seconds), g.ids
+    from g join job j on j.id = g.job_id
+), v as (
+    insert into job_event (job_id, kind, happened_at, actor, task_ids, details)
+    select g.job_id, 'claimed', clock_timestamp(), %(actor)s, g.ids, '{}' from g order by g.job_id
+), b as (
+    update budget set reserved_nano_usd = reserved_nano_usd + g.ceiling
+    from g where budget.job_id = g.job_id and g.ceiling > 0
+), s as (
+    insert into served_time (pool_id, priority, tenant_id, served)
+    select %(pool)s, w.priority, w.tenant, greatest(w.served + coalesce(a.expected, 0), 0)
+    from unnest(%(served_priority)s::int[], %(served_tenant)s::int[], %(served)s::float[],
+        %(weight)s::float[]) as w(priority, tenant, served, weight)
+    left join lateral (select sum(g.expected) / w.weight as expected from g
+        where g.tenant_id = w.tenant and g.priority = w.priority) a on true
+    where w.tenant = 0 or a.expected is not null
+    on conflict (pool_id, priority, tenant_id) do update set served = excluded.served
+), jr as (
+    update job set status = 'Running', reason = 'Running', started_at = coalesce(started_at, now())
+    where id = any(array(select job_id from g)) and status = 'Pending'
+)
+select u.id, u.epoch, u.attempt, u.generation, u.kind, i.name, i.input, i.parameters, i.model,
+    u.ceiling_nano_usd, u.workers_lost > 0 or u.max_attempts = 1, j.start_to_close_seconds,
+    exists (select 1 from edge where edge.child_id = u.id)
+from u
+left join lateral (select * from task_input i where i.task_id = u.id) i on true
+left join lateral (select j.start_to_close_seconds from job j where j.id = u.job_id) j on true
+order by u.priority desc, u.id
+"""
+
+
+class GroupRow(NamedTuple):
+    """Ready work of one tenant in one class, as ``GROUPS`` returns it."""
+
+    capability: int
+    priority: int
+    tenant: int
+    oldest_seconds: float
+    served: float
+    virtual_time: float
+    weight: int
+    max_running: int | None
+    running: int | None
+
+
+class ClaimedRow(NamedTuple):
+    """A task that is running now, with all its worker needs."""
+
+    id: int
+    epoch: int
+    attempt: int
+    generation: int
+    kind: str
+    name: str
+    input: str
+    parameters: str
+    model: str
+    ceiling_nano_usd: int
+    run_alone: bool
+    start_to_close_seconds: float
+    has_parents: bool
+
+
+class ServedRow(NamedTuple):
+    """A tenant's start tag in a priority class; tenant 0 is the class's virtual time."""
+
+    priority: int
+    tenant: int
+    served: float
+    weight: float
+
+
+def lock_pool(pool: int, *, durable: bool) -> None:
+    """Serialise claims of one pool until the transaction ends, so that every limit is exact."""
+    fetch(LOCK_POOL, {"pool": pool, "durability": "on" if durable else "off"})
+
+
+def ready_groups(pool: int, capabilities: Sequence[int]) -> list[GroupRow]:
+    """Who has ready work of these capabilities, and how long the oldest waits."""
+    rows = fetch(GROUPS, {"pool": pool, "capabilities": integers(capabilities)})
+    return [
+        GroupRow(*row[:3], float(row[3] or 0), float(row[4]), float(row[5]), *row[6:])
+        for row in rows
+    ]
+
+
+def any_ready(pool: int, capabilities: Sequence[int]) -> bool:
+    """Whether anything of these capabilities waits to be claimed."""
+    statement = (
+        "select exists (select 1 from unnest(%s::int[]) as c(id) cross join lateral "
+        "(select 1 from ready r where r.pool_id = %s and r.capability_id = c.id limit 1) x)"
+    )
+    return bool(fetch(statement, (integers(capabilities), pool))[0][0])
+
+
+def constrained_jobs(pool: int) -> list[tuple[int, int, int, int]]:
+    """``(job, tenant, priority, room)`` for each open job of the pool that has a limit."""
+    return fetch(CONSTRAINTS, {"pool": pool})
+
+
+def claim(
+    *,
+    pool: int,
+    owner: int,
+    actor: str,
+    picks: Sequence[Any],
+    served: Sequence[ServedRow],
+    want: int,
+    lease_seconds: float,
+) -> list[ClaimedRow]:
+    """Take up to ``want`` ready tasks for the worker ``owner``; the caller holds the pool's lock."""
+    rows = fetch(
+        CLAIM,
+        {
+            "pool": pool,
+            "owner": owner,
+            "actor": actor,
+            "want": want,
+            "lease_seconds": lease_seconds,
+            "capability": integers(pick.capability for pick in picks),
+            "priority": integers(pick.priority for pick in picks),
+            "tenant": integers(pick.tenant for pick in picks),
+            "low": integers(pick.low for pick in picks),
+            "high": integers(pick.high for pick in picks),
+            "limit": integers(pick.limit for pick in picks),
+            "tenant_room": integers(pick.tenant_room for pick in picks),
+            "job_room": integers(pick.job_room for pick in picks),
+            "served_priority": integers(row.priority for row in served),
+            "served_tenant": integers(row.tenant for row in served),
+            "served": [row.served for row in served],
+            "weight": [row.weight for row in served],
+        },
+    )
+    return [ClaimedRow(*row) for row in rows]

@@ -1,0 +1,95 @@
+"""Tasks of a job that is closing, suspended or resumed, in chunks that never wait for a lock."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from jobs.transitions.sql import execute, fetch, integers
+
+CHUNK = 1_000
+
+# Open tasks of one job; what another transaction holds is left for the next pass.
+LOCK_OPEN = """
+select id, epoch, owner, status, stage from task
+where id >= %(job)s::bigint << 20 and id < (%(job)s::bigint + 1) << 20
+    and status in ('Blocked', 'Queued', 'Running')
+order by id limit %(chunk)s for update skip locked
+"""
+
+CANCEL_WAITING = """
+with t as (
+    update task set status = 'Cancelled', finished_at = clock_timestamp(),
+        error_code = %(code)s, error_message = %(message)s
+    where id = any(%(ids)s::bigint[]) and status in ('Blocked', 'Queued')
+    returning id, pool_id, capability_id, priority, tenant_id
+), r as (
+    delete from ready r using t where r.pool_id = t.pool_id and r.capability_id = t.capability_id
+        and r.priority = t.priority and r.tenant_id = t.tenant_id and r.task_id = t.id
+), d as (
+    delete from delayed d using t where d.task_id = t.id
+)
+select id from t
+"""
+
+# A suspended job's queue entries are parked in `delayed` with no date, so that claims do not
+# stumble over them; resuming makes them due.
+PARK = """
+with x as materialized (
+    select r.ctid as address from job j cross join capability c cross join lateral (
+        select r.ctid from ready r
+        where r.pool_id = j.pool_id and r.capability_id = c.id and r.priority = j.priority
+            and r.tenant_id = j.tenant_id
+            and r.task_id >= j.id << 20 and r.task_id < (j.id + 1) << 20
+        limit %(chunk)s for update skip locked) r
+    where j.id = %(job)s and j.suspended_at is not null
+), gone as (
+    delete from ready where ctid = any(array(select address from x)) returning task_id
+)
+insert into delayed (task_id, due_at) select task_id, 'infinity' from gone
+on conflict (task_id) do nothing
+"""
+
+UNPARK = """
+update delayed set due_at = now()
+where task_id >= %(job)s::bigint << 20 and task_id < (%(job)s::bigint + 1) << 20
+    and due_at = 'infinity'
+"""
+
+HAS_OPEN = """
+select exists (select 1 from job_stage where job_id = %s and open > 0)
+"""
+
+
+class OpenTask(NamedTuple):
+    """An open task that this transaction has locked."""
+
+    id: int
+    epoch: int
+    owner: int | None
+    status: str
+    stage: int
+
+
+def lock_open_tasks(job: int, *, chunk: int = CHUNK) -> list[OpenTask]:
+    """Up to ``chunk`` open tasks of the job that nobody else holds."""
+    return [OpenTask(*row) for row in fetch(LOCK_OPEN, {"job": job, "chunk": chunk})]
+
+
+def cancel_waiting(tasks: Sequence[int], *, code: str, message: str) -> list[int]:
+    """Cancel blocked and queued tasks and take them from the queue; returns those it did."""
+    rows = fetch(CANCEL_WAITING, {"ids": integers(tasks), "code": code, "message": message})
+    return [task for (task,) in rows]
+
+
+def park(job: int, *, chunk: int = CHUNK) -> int:
+    """Take ready entries of a suspended job from the queue; returns how many."""
+    return execute(PARK, {"job": job, "chunk": chunk})
+
+
+def unpark(job: int) -> int:
+    """Make a resumed job's parked entries due; the ticketer puts them back."""
+    return execute(UNPARK, {"job": job})
+
+
+def has_open_tasks(job: int) -> bool:
+    """Whether any task of the job has not ended, by its counters."""
+    return bool(fetch(HAS_OPEN, (job,))[0][0])

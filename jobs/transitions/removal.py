@@ -1,0 +1,51 @@
+"""Deleting what retention no longer keeps."""
+
+from collections.abc import Sequence
+
+from jobs.transitions.sql import execute, fetch, integers
+
+BY_TASK = ("task_input", "edge", "attempt", "task_log", "dead_letter", "delayed")
+"""Tables whose rows belong to one task, with the column that names it (``parent_id`` for edges)."""
+
+UNUSED_ARTIFACTS = """
+with x as (
+    select a.tenant_id, a.sha256 from artifact a
+    where a.created_at < now() - make_interval(days => %(days)s)
+        and not exists (select 1 from file f
+            where f.tenant_id = a.tenant_id and f.sha256 = a.sha256)
+    order by a.created_at limit 200
+), c as (
+    delete from artifact_chunk using x
+    where artifact_chunk.tenant_id = x.tenant_id and artifact_chunk.sha256 = x.sha256
+)
+delete from artifact using x
+where artifact.tenant_id = x.tenant_id and artifact.sha256 = x.sha256
+"""
+
+
+def ended_before(*, days: int, limit: int) -> list[int]:
+    """Some jobs that ended that long ago, locked."""
+    statement = (
+        "select id from job where finished_at < now() - make_interval(days => %s) "
+        "order by finished_at limit %s for update skip locked"
+    )
+    return [job for (job,) in fetch(statement, (days, limit))]
+
+
+def delete_jobs(jobs: Sequence[int]) -> int:
+    """Delete these ended jobs with their tasks, edges, attempts and events."""
+    for job in jobs:
+        bounds = (job << 20, (job + 1) << 20)
+        for table in BY_TASK:
+            column = "parent_id" if table == "edge" else "task_id"
+            execute(f"delete from {table} where {column} >= %s and {column} < %s", bounds)
+        execute("delete from task where id >= %s and id < %s", bounds)
+    numbers = (integers(jobs),)
+    for table in ("job_stage", "job_event", "idempotency_record"):
+        execute(f"delete from {table} where job_id = any(%s::bigint[])", numbers)
+    return execute("delete from job where id = any(%s::bigint[])", numbers) if jobs else 0
+
+
+def delete_unused_artifacts(*, days: int) -> int:
+    """Delete blobs that old that no file names; results of kept jobs are younger by definition."""
+    return execute(UNUSED_ARTIFACTS, {"days": days})

@@ -1,0 +1,188 @@
+"""Lease shares end: one guarded statement for success, failure, release, loss, timeout and cancel.
+
+The guard is the fence: the share's epoch, its owner and ``Running``. A row that does not match
+is not touched, and the caller learns of it by its absence.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from jobs.transitions.sql import columns, fetch, integers
+
+# The task is found by its row address, looked up by key: steady whatever the planner believes of
+# the table's size. Everything else hangs on the rows that passed the fence. Settled tasks leave
+# their lease, and an empty lease leaves the table.
+END_SHARES = """
+with o as materialized (
+    select o.*, (select x.ctid from task x where x.id = o.id) as address
+    from unnest(%(id)s::bigint[], %(epoch)s::int[], %(owner)s::bigint[], %(status)s::text[],
+        %(outcome)s::text[], %(given_back)s::int[], %(delay_seconds)s::float[],
+        %(result)s::text[], %(result_sha256)s::text[], %(error_code)s::text[],
+        %(error_message)s::text[], %(input_tokens)s::bigint[], %(output_tokens)s::bigint[],
+        %(cost_nano_usd)s::bigint[], %(workers_lost)s::int[])
+        as o(id, epoch, owner, status, outcome, given_back, delay_seconds, result, result_sha256,
+            error_code, error_message, input_tokens, output_tokens, cost_nano_usd, workers_lost)
+), t as (
+    update task t set status = o.status, attempt = t.attempt - o.given_back, owner = null,
+        result = o.result, result_sha256 = o.result_sha256, error_code = o.error_code,
+        error_message = o.error_message, workers_lost = t.workers_lost + o.workers_lost,
+        input_tokens = t.input_tokens + o.input_tokens,
+        output_tokens = t.output_tokens + o.output_tokens,
+        cost_nano_usd = t.cost_nano_usd + o.cost_nano_usd,
+        queued_at = case when o.status = 'Queued'
+            then now() + make_interval(secs => o.delay_seconds) else t.queued_at end,
+        finished_at = case when o.status <> 'Queued' then clock_timestamp() end
+    from o
+    where t.ctid = o.address and t.id = o.id and t.epoch = o.epoch and t.owner = o.owner
+        and t.status = 'Running'
+    returning t.id, t.epoch, t.job_id, t.tenant_id, t.pool_id, t.priority, t.capability_id,
+        t.stage, t.kind, t.generation, t.attempt + o.given_back as number, t.started_at, t.fanout,
+        t.ceiling_nano_usd, t.status, o.owner, o.outcome, o.delay_seconds, o.error_code,
+        o.error_message, o.input_tokens, o.output_tokens, o.cost_nano_usd
+), a as (
+    insert into attempt (task_id, epoch, generation, number, owner, started_at, finished_at,
+        outcome, error_code, error_message, input_tokens, output_tokens, cost_nano_usd)
+    select t.id, t.epoch, t.generation, t.number, t.owner, t.started_at, clock_timestamp(),
+        t.outcome, t.error_code, t.error_message, t.input_tokens, t.output_tokens, t.cost_nano_usd
+    from t
+), r as (
+    insert into ready (pool_id, capability_id, priority, tenant_id, task_id)
+    select t.pool_id, t.capability_id, t.priority, t.tenant_id, t.id from t
+    where t.status = 'Queued' and t.delay_seconds <= 0
+), d as (
+    insert into delayed (task_id, due_at)
+    select t.id, now() + make_interval(secs => t.delay_seconds) from t
+    where t.status = 'Queued' and t.delay_seconds > 0
+), dl as (
+    insert into dead_letter (task_id, job_id, tenant_id, kind, error_code, error_message,
+        buried_at)
+    select t.id, t.job_id, t.tenant_id, t.kind, coalesce(t.error_code, 'unknown'),
+        coalesce(t.error_message, ''), clock_timestamp()
+    from t where t.status = 'DeadLettered'
+), lu as (
+    update lease l set task_ids = array(
+        select x from unnest(l.task_ids) x where x <> all(array(select t.id from t)) order by x)
+    where l.owner = any(%(owners)s::bigint[]) and l.task_ids && %(ids)s::bigint[]
+        and not l.task_ids <@ array(select t.id from t)
+), ld as (
+    delete from lease l
+    where l.owner = any(%(owners)s::bigint[]) and l.task_ids <@ array(select t.id from t)
+)
+select t.id, t.epoch, t.job_id, t.tenant_id, t.stage, t.status, t.outcome, t.fanout,
+    t.ceiling_nano_usd, t.input_tokens, t.output_tokens, t.cost_nano_usd
+from t
+"""
+
+INSERT_USAGE = """
+insert into usage_entry (task_id, epoch, call, tenant_id, endpoint, model, input_tokens,
+    output_tokens, cost_nano_usd, wasted, recorded_at)
+select u.task_id, u.epoch, u.call, t.tenant_id, u.endpoint, u.model, u.input_tokens,
+    u.output_tokens, u.cost_nano_usd, u.wasted, clock_timestamp()
+from unnest(%(task_id)s::bigint[], %(epoch)s::int[], %(call)s::int[], %(endpoint)s::text[],
+    %(model)s::text[], %(input_tokens)s::bigint[], %(output_tokens)s::bigint[],
+    %(cost_nano_usd)s::bigint[], %(wasted)s::bool[])
+    as u(task_id, epoch, call, endpoint, model, input_tokens, output_tokens, cost_nano_usd, wasted)
+join task t on t.id = u.task_id
+on conflict do nothing
+"""
+
+DECISION_FACTS = """
+select t.id, t.epoch, t.attempt, t.max_attempts,
+    extract(epoch from clock_timestamp() - t.created_at)::float, j.schedule_to_close_seconds
+from task t join job j on j.id = t.job_id
+where t.id = any(%s::bigint[])
+"""
+
+
+class ShareEnd(NamedTuple):
+    """How one lease share ends. ``delay_seconds`` counts where the task is queued again."""
+
+    id: int
+    epoch: int
+    owner: int
+    status: str
+    outcome: str
+    given_back: int = 0
+    delay_seconds: float = 0.0
+    result: str | None = None
+    result_sha256: str | None = None
+    error_code: str | None = None
+    error_message: str | None = None
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_nano_usd: int = 0
+    workers_lost: int = 0
+
+
+class EndedShare(NamedTuple):
+    """A share that passed the fence, with what its job's counters need."""
+
+    id: int
+    epoch: int
+    job_id: int
+    tenant_id: int
+    stage: int
+    status: str
+    outcome: str
+    fanout: int
+    ceiling_nano_usd: int
+    input_tokens: int
+    output_tokens: int
+    cost_nano_usd: int
+
+
+class UsageRow(NamedTuple):
+    """One model call of a share."""
+
+    task_id: int
+    epoch: int
+    call: int
+    endpoint: str
+    model: str
+    input_tokens: int
+    output_tokens: int
+    cost_nano_usd: int
+    wasted: bool
+
+
+class DecisionFacts(NamedTuple):
+    """What the retry rule asks of a running task; stable for as long as its share is held."""
+
+    attempt: int
+    max_attempts: int
+    age_seconds: float
+    schedule_to_close_seconds: float | None
+
+
+def end_shares(shares: Sequence[ShareEnd]) -> list[EndedShare]:
+    """End these shares where they are still held; the others are missing from the answer."""
+    ordered = sorted(shares)
+    parameters = columns(ordered, ShareEnd._fields)
+    parameters["ids"] = integers(share.id for share in ordered)
+    parameters["owners"] = integers(sorted({share.owner for share in ordered}))
+    return [EndedShare(*row) for row in fetch(END_SHARES, parameters)]
+
+
+def record_usage(rows: Sequence[UsageRow]) -> None:
+    """Append model calls to the ledger; a call that is there already stays as it is."""
+    if rows:
+        fetch(INSERT_USAGE, columns(rows, UsageRow._fields))
+
+
+def decision_facts(tasks: Sequence[int]) -> dict[tuple[int, int], DecisionFacts]:
+    """The retry rule's facts by ``(task, epoch)``."""
+    rows = fetch(DECISION_FACTS, (integers(tasks),))
+    return {(task, epoch): DecisionFacts(*facts) for task, epoch, *facts in rows}
+
+
+def recorded_shares(shares: Sequence[tuple[int, int]]) -> dict[tuple[int, int], int]:
+    """Which of these ``(task, epoch)`` shares were settled before, and by whom.
+
+    Shares that were lost or cancelled are on record too, but nobody settled them.
+    """
+    rows = fetch(
+        "select task_id, epoch, owner from attempt where (task_id, epoch) in "
+        "(select * from unnest(%s::bigint[], %s::int[])) and outcome not in ('Lost', 'Cancelled')",
+        (integers(task for task, _ in shares), integers(epoch for _, epoch in shares)),
+    )
+    return {(task, epoch): owner for task, epoch, owner in rows}

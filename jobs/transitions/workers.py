@@ -1,0 +1,109 @@
+"""Workers' rows and the renewal of their leases."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from jobs.transitions.sql import execute, fetch, integers
+
+INSERT_WORKER = """
+insert into worker (incarnation, token_fingerprint, tenant_id, name, node, pool_id, slots,
+    free_slots, kinds, model_names, version, state, registered_at, heartbeat_at)
+values (%(incarnation)s, %(token_fingerprint)s, %(tenant)s, %(name)s, %(node)s, %(pool)s,
+    %(slots)s, %(slots)s, %(kinds)s::text[], %(models)s::text[], %(version)s, 'Active', now(),
+    now())
+on conflict (incarnation) do nothing
+returning id
+"""
+
+# A lease that merely ran late and was not reaped yet may go on, none beyond its close. Only the
+# database's clock decides.
+RENEW = """
+update lease set expires_at =
+    least(clock_timestamp() + make_interval(secs => %(lease_seconds)s), close_at)
+where owner = %(owner)s
+returning task_ids, extract(epoch from clock_timestamp() - granted_at)::float
+"""
+
+
+class RenewedLease(NamedTuple):
+    """A lease that was renewed, and its age."""
+
+    task_ids: list[int]
+    age_seconds: float
+
+
+def insert_worker(registration: Any, *, pool: int, models: Sequence[str]) -> int | None:
+    """The id of the new incarnation's row; None when the incarnation is taken."""
+    rows = fetch(
+        INSERT_WORKER,
+        {
+            "incarnation": registration.incarnation,
+            "token_fingerprint": registration.token_fingerprint,
+            "tenant": registration.tenant,
+            "name": registration.name,
+            "node": registration.node,
+            "pool": pool,
+            "slots": registration.slots,
+            "kinds": list(registration.kinds),
+            "models": list(models),
+            "version": registration.version,
+        },
+    )
+    return rows[0][0] if rows else None
+
+
+def live_count(pool: int, *, silent_seconds: float) -> int:
+    """Active workers of a pool that were heard of within ``silent_seconds``."""
+    statement = (
+        "select count(*) from worker where pool_id = %s and state = 'Active' "
+        "and heartbeat_at > clock_timestamp() - make_interval(secs => %s)"
+    )
+    return int(fetch(statement, (pool, silent_seconds))[0][0])
+
+
+def beat(worker: int, *, free_slots: int) -> str | None:
+    """Note that the worker lives; returns its state, None when it is gone."""
+    rows = fetch(
+        "update worker set heartbeat_at = clock_timestamp(), free_slots = %s "
+        "where id = %s and state <> 'Gone' returning state",
+        (free_slots, worker),
+    )
+    return rows[0][0] if rows else None
+
+
+def renew_leases(owner: int, *, lease_seconds: float) -> list[RenewedLease]:
+    """Extend all leases of a worker, none beyond its start-to-close."""
+    rows = fetch(RENEW, {"owner": owner, "lease_seconds": lease_seconds})
+    return [RenewedLease(*row) for row in rows]
+
+
+def shares_held(owner: int, tasks: Sequence[int]) -> set[tuple[int, int]]:
+    """Which of these tasks the worker holds, with their epochs."""
+    if not tasks:
+        return set()
+    statement = (
+        "select id, epoch from task where id = any(%s::bigint[]) and owner = %s "
+        "and status = 'Running'"
+    )
+    return {(task, epoch) for task, epoch in fetch(statement, (integers(tasks), owner))}
+
+
+def leased_tasks(owner: int) -> list[int]:
+    """All tasks under leases of this worker."""
+    rows = fetch("select unnest(task_ids) from lease where owner = %s", (owner,))
+    return [task for (task,) in rows]
+
+
+def set_gone(worker: int) -> None:
+    """End an incarnation; it can never come back."""
+    execute("update worker set state = 'Gone', free_slots = 0 where id = %s", (worker,))
+
+
+def forget_silent(silent_seconds: float) -> int:
+    """Mark workers that were silent for long and hold nothing as gone; returns how many."""
+    return execute(
+        "update worker set state = 'Gone', free_slots = 0 where state <> 'Gone' "
+        "and heartbeat_at < clock_timestamp() - make_interval(secs => %s) "
+        "and not exists (select 1 from lease where lease.owner = worker.id)",
+        (silent_seconds,),
+    )

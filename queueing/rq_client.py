@@ -1,0 +1,71 @@
+"""The only place that touches RQ and Redis: pushing and counting tickets."""
+
+import redis
+from django.conf import settings
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from rq import Queue
+from rq.serializers import JSONSerializer
+
+TICKET_FUNCTION = "workeragent.worker.run_ticket"
+"""Dotted path of the one function agents run; the control plane never imports it."""
+
+TICKET_VERSION = 1
+
+TICKET_SECONDS = 60
+"""How long an unread ticket lives; the ticketer writes new ones while work is ready."""
+
+SOCKET_SECONDS = 2.0
+"""Redis answers within this or counts as down: a wake-up is never worth waiting for."""
+
+
+def connect(url: str) -> redis.Redis:
+    """A client for the queue's Redis. Commands are not repeated: a lost ticket is written anew."""
+    return redis.Redis.from_url(
+        url,
+        socket_timeout=SOCKET_SECONDS,
+        socket_connect_timeout=SOCKET_SECONDS,
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
+def queue_name(pool: str) -> str:
+    """The RQ queue of a pool; each agent listens to exactly one."""
+    return f"daef-{pool}"
+
+
+class TicketQueue:
+    """Pushes tickets of any pool over one connection."""
+
+    def __init__(self, url: str = "") -> None:
+        self._redis = connect(url or settings.DAEF_REDIS_URL)
+
+    def push(self, pool: str, at_most: int) -> int:
+        """Make up to ``at_most`` tickets lie in the pool's queue; returns how many were added.
+
+        Raises redis.RedisError when Redis does not answer.
+        """
+        queue = Queue(queue_name(pool), connection=self._redis, serializer=JSONSerializer)
+        missing = at_most - int(self._redis.llen(queue.key))
+        if missing > 0:
+            queue.enqueue_many([self._ticket(pool) for _ in range(missing)])
+        return max(missing, 0)
+
+    def length(self, pool: str) -> int:
+        """How many tickets lie unread."""
+        return int(self._redis.llen(f"rq:queue:{queue_name(pool)}"))
+
+    def ping(self) -> bool:
+        """Whether Redis answers. Raises redis.RedisError when it does not."""
+        return bool(self._redis.ping())
+
+    @staticmethod
+    def _ticket(pool: str):  # type: ignore[no-untyped-def]  # RQ's EnqueueData is untyped
+        return Queue.prepare_data(
+            TICKET_FUNCTION,
+            kwargs={"v": TICKET_VERSION, "pool": pool},
+            description="ticket",
+            ttl=TICKET_SECONDS,
+            result_ttl=0,
+            failure_ttl=TICKET_SECONDS,
+        )

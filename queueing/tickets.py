@@ -1,0 +1,75 @@
+"""Wake-ups for agents. A ticket says "your pool has work", never which.
+
+Lost, repeated and shuffled tickets cost latency only: the ticketer rings again every second
+while work is ready, and heartbeats tell agents too. Ringing therefore never blocks and never
+fails a request.
+"""
+
+import logging
+import os
+import threading
+import time
+from dataclasses import dataclass, field
+
+import redis
+
+from queueing.rq_client import TicketQueue
+
+logger = logging.getLogger(__name__)
+
+QUIET_SECONDS = 30.0
+"""Between two log lines about a Redis that does not answer."""
+
+
+@dataclass
+class Ringer:
+    """A thread that pushes tickets; calls that come while it works are merged per pool."""
+
+    _due: dict[str, int] = field(default_factory=dict)
+    _wake: threading.Condition = field(default_factory=threading.Condition)
+    _thread: threading.Thread | None = None
+    _process: int = 0
+    _last_complaint: float = 0.0
+
+    def ring(self, pool: str, tickets: int) -> None:
+        """Ask for up to ``tickets`` wake-ups; returns at once."""
+        with self._wake:
+            self._due[pool] = max(self._due.get(pool, 0), tickets)
+            self._start()
+            self._wake.notify()
+
+    def _start(self) -> None:
+        """The thread is made by the process that rings: threads do not survive a fork."""
+        if self._process != os.getpid() or not self._thread or not self._thread.is_alive():
+            self._process = os.getpid()
+            self._thread = threading.Thread(target=self._run, name="ringer", daemon=True)
+            self._thread.start()
+
+    def _run(self) -> None:
+        queue = TicketQueue()
+        while True:
+            with self._wake:
+                self._wake.wait_for(lambda: self._due)
+                due, self._due = self._due, {}
+            for pool, tickets in due.items():
+                self._push(queue, pool, tickets)
+
+    def _push(self, queue: TicketQueue, pool: str, tickets: int) -> None:
+        try:
+            queue.push(pool, tickets)
+        except redis.RedisError as error:
+            if time.monotonic() - self._last_complaint > QUIET_SECONDS:
+                self._last_complaint = time.monotonic()
+                logger.warning(
+                    "Redis does not take tickets (%s); agents learn of work by their heartbeats",
+                    type(error).__name__,
+                )
+
+
+_ringer = Ringer()
+
+
+def ring(pool: str, tickets: int = 1) -> None:
+    """Wake up to ``tickets`` agents of a pool."""
+    if tickets > 0:
+        _ringer.ring(pool, tickets)

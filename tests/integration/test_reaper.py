@@ -1,0 +1,162 @@
+"""Repairs: lost leases, limits of time, jobs that are ending, and what heartbeats give back."""
+
+import pytest
+
+from jobs import reaper, ticketer
+from jobs.actions import fleet
+from jobs.actions.settle import SettleStatus
+from jobs.models import Attempt, DeadLetter, Job, Lease, Task
+from jobs.transitions.sql import execute
+from tests.integration.scenario import register, reloaded, statuses, submit_echo, submit_pipeline
+
+pytestmark = pytest.mark.django_db
+
+
+def expire_leases():
+    """Let all leases run out, as if time had passed."""
+    execute("update lease set expires_at = clock_timestamp() - interval '1 second'")
+
+
+def age_leases(seconds: float):
+    """Make all leases older."""
+    execute("update lease set granted_at = granted_at - make_interval(secs => %s)", (seconds,))
+
+
+def test_a_task_of_a_lost_worker_is_queued_again_at_once():
+    job = submit_echo(1)
+    register().claim()
+    expire_leases()
+    assert reaper.reap_leases() == 1
+    assert statuses(job) == ["Queued"]
+    assert Attempt.objects.get().outcome == "Lost"
+    (again,) = register().claim()
+    assert (again.attempt, again.epoch, again.run_alone) == (2, 2, True)
+
+
+def test_a_lease_that_was_renewed_is_not_reaped():
+    submit_echo(1)
+    worker = register()
+    claimed = worker.claim()
+    expire_leases()
+    worker.beat(claimed)
+    assert reaper.reap_leases() == 0
+    assert Task.objects.get().status == "Running"
+
+
+def test_a_worker_that_wakes_after_its_lease_is_fenced():
+    job = submit_echo(1)
+    late = register()
+    claimed = late.claim()
+    expire_leases()
+    reaper.reap_leases()
+    other = register()
+    again = other.claim()
+    assert late.succeed(claimed, "late")[0].status == SettleStatus.FENCED
+    assert late.beat(claimed).gone
+    other.succeed(again, "right")
+    assert Task.objects.get().result == '"right"'
+    assert reloaded(job).status == "Succeeded"
+
+
+def test_a_task_that_loses_every_worker_runs_exactly_max_attempts_times():
+    submit_echo(1, max_attempts=3)
+    for _ in range(3):
+        assert len(register().claim()) == 1
+        expire_leases()
+        reaper.reap_leases()
+    assert register().claim() == []
+    assert DeadLetter.objects.get().error_code == "worker_lost"
+    assert Attempt.objects.count() == 3
+
+
+def test_start_to_close_ends_an_attempt_that_heartbeats_keep_alive():
+    submit_echo(1)
+    worker = register()
+    claimed = worker.claim()
+    execute("update lease set close_at = clock_timestamp() - interval '1 second'")
+    worker.beat(claimed)
+    assert reaper.reap_leases() == 1
+    assert Attempt.objects.get().error_code == "start_to_close_exceeded"
+
+
+def test_a_task_whose_claim_reply_was_lost_is_given_back():
+    submit_echo(1)
+    worker = register()
+    worker.claim()
+    age_leases(fleet.LOST_REPLY_SECONDS + 1)
+    worker.beat([])
+    task = Task.objects.get()
+    assert (task.status, task.attempt) == ("Queued", 0)
+
+
+def test_a_fresh_claim_is_not_taken_for_a_lost_reply():
+    submit_echo(1)
+    worker = register()
+    worker.claim()
+    worker.beat([])
+    assert Task.objects.get().status == "Running"
+
+
+def test_a_heartbeat_says_whether_work_waits():
+    worker = register()
+    assert not worker.beat([]).work_waiting
+    submit_echo(1)
+    assert worker.beat([]).work_waiting
+
+
+def test_a_worker_that_leaves_gives_its_tasks_back():
+    job = submit_echo(2)
+    worker = register()
+    worker.claim(2)
+    fleet.deregister(worker.worker)
+    assert statuses(job) == ["Queued", "Queued"]
+    assert not Lease.objects.exists()
+
+
+def test_a_job_past_its_deadline_fails_and_ends_its_tasks():
+    job = submit_echo(2, deadline_seconds=60)
+    register().claim(1)
+    Job.objects.filter(pk=job.pk).update(deadline_at=job.created_at)
+    reaper.Reaper().one_pass()
+    assert (reloaded(job).status, reloaded(job).reason) == ("Failed", "DeadlineExceeded")
+    assert set(statuses(job)) == {"Cancelled"}
+
+
+def test_a_task_that_waited_past_schedule_to_close_is_buried():
+    job = submit_pipeline({"name": "a"}, {"name": "b", "needs": ["a"]})
+    execute("update job set schedule_to_close_seconds = 10, created_at = now() - interval '1 hour'")
+    execute("update task set created_at = now() - interval '1 hour'")
+    assert reaper.bury_overdue() == 1
+    assert statuses(job) == ["DeadLettered", "Cancelled"]
+    assert DeadLetter.objects.get().error_code == "schedule_to_close_exceeded"
+    assert reloaded(job).status == "Failed"
+
+
+def test_a_task_that_nobody_took_within_schedule_to_start_is_buried():
+    submit_echo(1)
+    execute("update job set schedule_to_start_seconds = 5, created_at = now() - interval '1 hour'")
+    execute("update task set queued_at = now() - interval '1 minute'")
+    assert reaper.bury_overdue() == 1
+    assert DeadLetter.objects.get().error_code == "schedule_to_start_exceeded"
+
+
+def test_a_backed_off_task_is_ready_when_its_time_has_come():
+    submit_echo(1)
+    worker = register()
+    worker.fail(worker.claim(), "transient")
+    assert worker.claim() == []
+    execute("update delayed set due_at = now()")
+    assert ticketer.move_due() == 1
+    assert len(worker.claim()) == 1
+
+
+def test_old_jobs_are_deleted_with_all_they_own_and_young_ones_stay():
+    from jobs.actions import retention
+
+    old, young = submit_echo(2), submit_echo(1)
+    worker = register()
+    worker.succeed(worker.claim(3))
+    execute("update job set finished_at = now() - interval '40 days' where id = %s", (old.pk,))
+    assert retention.delete_old_jobs(days=30) == 1
+    assert list(Job.objects.all()) == [young]
+    assert Task.objects.count() == Attempt.objects.count() == 1
