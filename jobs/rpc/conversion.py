@@ -40,7 +40,8 @@ LARGEST = 2**53
 def report_of(outcome: worker_pb2.Outcome) -> Report:
     """An outcome as the settle action takes it."""
     kind = KINDS.get(outcome.kind, ReportKind.FAILED)
-    if kind == ReportKind.SUCCEEDED and not (outcome.usage or outcome.spawned):
+    succeeded = kind == ReportKind.SUCCEEDED
+    if succeeded and not (outcome.usage or outcome.spawned):
         return Report(
             outcome.task_id,
             outcome.lease_epoch,
@@ -54,9 +55,9 @@ def report_of(outcome: worker_pb2.Outcome) -> Report:
         kind=kind,
         result=outcome.result or None,
         result_sha256=outcome.result_sha256 or None,
-        error_class=ERROR_CLASSES.get(outcome.error_class, "permanent"),
-        error_code=outcome.error_code or "unknown",
-        error_message=outcome.error_message[:MAX_MESSAGE],
+        error_class="" if succeeded else ERROR_CLASSES.get(outcome.error_class, "permanent"),
+        error_code="" if succeeded else outcome.error_code or "unknown",
+        error_message="" if succeeded else outcome.error_message[:MAX_MESSAGE],
         retry_after_seconds=min(max(outcome.retry_after_seconds, 0.0), 86_400.0),
         usage=tuple(_usage(outcome, entry) for entry in outcome.usage[:MAX_USAGE]),
         spawned=tuple(

@@ -196,10 +196,14 @@ def ready_groups(pool: int, capabilities: Sequence[int]) -> list[GroupRow]:
 
 
 def any_ready(pool: int, capabilities: Sequence[int]) -> bool:
-    """Whether anything of these capabilities waits to be claimed."""
+    """Whether anything of these capabilities waits to be claimed.
+
+    The order forces the index: a scan that stops at the first row would wade through dead ones.
+    """
     statement = (
         "select exists (select 1 from unnest(%s::int[]) as c(id) cross join lateral "
-        "(select 1 from ready r where r.pool_id = %s and r.capability_id = c.id limit 1) x)"
+        "(select 1 from ready r where r.pool_id = %s and r.capability_id = c.id "
+        "order by r.priority, r.tenant_id, r.task_id limit 1) x)"
     )
     return bool(fetch(statement, (integers(capabilities), pool))[0][0])
 

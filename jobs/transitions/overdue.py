@@ -49,7 +49,9 @@ POOLS_WITH_WORK = """
 select p.name, (select count(*) from worker w where w.pool_id = p.id and w.state = 'Active'
         and w.free_slots > 0
         and w.heartbeat_at > clock_timestamp() - make_interval(secs => %(silent_seconds)s))
-from pool p where exists (select 1 from ready r where r.pool_id = p.id)
+from pool p cross join lateral (
+    select 1 from ready r where r.pool_id = p.id
+    order by r.capability_id, r.priority, r.tenant_id, r.task_id limit 1) r
 """
 
 CLOSING = """

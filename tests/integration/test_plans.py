@@ -1,0 +1,113 @@
+"""The hot statements' plans at a million queued tasks: index probes only, whatever the statistics say."""
+
+import re
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from jobs import reaper, ticketer
+from jobs.models import Job, Task
+from jobs.transitions.sql import execute, fetch
+from tests.integration.scenario import register, submit_echo
+
+JOBS = 20
+TASKS_PER_JOB = 50_000
+LARGE = ("task", "ready", "task_input", "attempt", "edge", "job_event", "usage_entry")
+
+pytestmark = pytest.mark.django_db
+
+
+def column_names(table: str) -> list[str]:
+    """A table's columns, in order."""
+    rows = fetch(
+        "select column_name from information_schema.columns where table_name = %s "
+        "and table_schema = 'public' order by ordinal_position",
+        (table,),
+    )
+    return [name for (name,) in rows]
+
+
+def fill_queue(template: Job) -> None:
+    """A million queued tasks in twenty jobs, as submissions would leave them."""
+    execute(
+        "create temporary table many on commit drop as "
+        "select (%s + j)::bigint << 20 | n as id, %s + j as job_id "
+        "from generate_series(1, %s) j, generate_series(1, %s) n",
+        (template.pk, template.pk, JOBS, TASKS_PER_JOB),
+    )
+    for table, key in (("task", "id"), ("task_input", "task_id"), ("ready", "task_id")):
+        names = column_names(table)
+        values = [
+            {key: "many.id", "job_id": "many.job_id", "name": "'r-' || many.id"}.get(
+                name, f"t.{name}"
+            )
+            for name in names
+        ]
+        execute(
+            f"insert into {table} ({', '.join(names)}) select {', '.join(values)} "
+            f"from {table} t, many where t.{key} = %s",
+            (template.pk << 20 | 1,),
+        )
+    execute("insert into edge (parent_id, child_id, kind) select id, id + 1, 'collects' from many")
+    copy_jobs(template)
+
+
+def copy_jobs(template: Job) -> None:
+    """The jobs and stages of those tasks."""
+    for table, key in (("job", "id"), ("job_stage", "job_id")):
+        names = column_names(table)
+        values = [
+            {
+                key: f"t.{key} + j",
+                "uid": "gen_random_uuid()",
+                "open": str(TASKS_PER_JOB),
+            }.get(name, f"t.{name}")
+            for name in names
+        ]
+        execute(
+            f"insert into {table} ({', '.join(names)}) select {', '.join(values)} "
+            f"from {table} t, generate_series(1, %s) j where t.{key} = %s",
+            (JOBS, template.pk),
+        )
+
+
+def scans_of_large_tables(statements: list[str]) -> list[str]:
+    """Sequential scans that the planner would make for these statements."""
+    found = []
+    for statement in statements:
+        if not re.match(r"\s*(with|select|insert|update|delete)\b", statement, re.IGNORECASE):
+            continue
+        plan = "\n".join(row[0] for row in fetch("explain " + statement.replace("%", "%%")))
+        found += [
+            f"{scan.group()} in {statement.split()[0:12]}"
+            for scan in re.finditer(r"Seq Scan on (\w+)", plan)
+            if scan.group(1) in LARGE
+        ]
+    return found
+
+
+def hot_statements() -> list[str]:
+    """Everything that a worker's cycle and the controllers' passes run."""
+    worker = register()
+    worker.claimer.has_work(worker.worker)
+    with CaptureQueriesContext(connection) as queries:
+        claimed = worker.claim(100)
+        worker.beat(claimed)
+        worker.succeed(claimed[:90])
+        worker.fail(claimed[90:], "transient")
+        ticketer.one_pass()
+        reaper.reap_leases()
+        reaper.bury_overdue()
+        reaper.fail_jobs()
+    assert len(claimed) == 100
+    return [query["sql"] for query in queries.captured_queries]
+
+
+def test_no_hot_statement_scans_a_table_with_a_million_queued_tasks():
+    template = submit_echo(1)
+    fill_queue(template)
+    assert Task.objects.count() == JOBS * TASKS_PER_JOB + 1
+    before = scans_of_large_tables(hot_statements())
+    execute("analyze")
+    assert before + scans_of_large_tables(hot_statements()) == []
