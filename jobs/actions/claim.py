@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from jobs.actions.transactions import in_transaction
-from jobs.models import Capability, Pool, Worker
+from jobs.models import Pool, Worker
 from jobs.policies import fairness
 from jobs.states import PRIORITIES, WorkerState
 from jobs.transitions import claiming
@@ -24,50 +24,24 @@ class ClaimRequest:
     lease_seconds: float
 
 
-class CapabilityCache:
-    """Which capability numbers an agent's kinds and models cover; the table only ever grows."""
-
-    def __init__(self) -> None:
-        self._known: dict[int, tuple[str, str]] = {}
-
-    def matching(self, worker: Worker) -> list[int]:
-        """The numbers of all capabilities that this worker can run."""
-        self._refresh()
-        kinds, models = set(worker.kinds), set(worker.model_names)
-        return [
-            number
-            for number, (kind, model) in self._known.items()
-            if kind in kinds and (not model or model in models)
-        ]
-
-    def _refresh(self) -> None:
-        newest = max(self._known, default=0)
-        for row in Capability.objects.filter(pk__gt=newest).values_list("id", "kind", "model"):
-            self._known[row[0]] = (row[1], row[2])
-
-
 class Claimer:
-    """Claims for the workers of one control plane; remembers turns between calls."""
+    """Claims for the workers of one control plane; counts the turns it has given."""
 
     def __init__(self) -> None:
-        self._capabilities = CapabilityCache()
         self._grants: Counter[int] = Counter()
 
     def has_work(self, worker: Worker) -> bool:
         """Whether anything is ready that this worker could run; one index probe a capability."""
-        return worker.state == WorkerState.ACTIVE and claiming.any_ready(
-            worker.pool_id, self._capabilities.matching(worker)
-        )
+        return worker.state == WorkerState.ACTIVE and claiming.any_ready(_reach(worker))
 
     def claim(self, request: ClaimRequest) -> list[ClaimedRow]:
         """Claim for one worker; the caller holds the transaction and the pool's lock."""
         worker = request.worker
-        capabilities = self._capabilities.matching(worker)
-        if worker.state != WorkerState.ACTIVE or not capabilities:
+        if worker.state != WorkerState.ACTIVE:
             return []
         groups = [
             group
-            for group in claiming.ready_groups(worker.pool_id, capabilities)
+            for group in claiming.ready_groups(_reach(worker))
             if worker.tenant_id in (None, group.tenant)
         ]
         want = min(request.want, MAX_CLAIM)
@@ -118,6 +92,10 @@ def claim_tasks(requests: Sequence[ClaimRequest], claimer: Claimer) -> list[list
     for pool in sorted({request.worker.pool_id for request in requests}):
         claiming.lock_pool(pool, durable=False)
     return [claimer.claim(request) for request in requests]
+
+
+def _reach(worker: Worker) -> claiming.Reach:
+    return claiming.Reach(worker.pool_id, worker.kinds, worker.model_names)
 
 
 def class_bounds(pool: Pool) -> dict[int, float]:

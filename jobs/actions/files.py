@@ -29,7 +29,7 @@ def store_file(
     purpose: str,
     now: datetime,
 ) -> File:
-    """Store what `stream` holds, from its start, as a file of the tenant; same content, same blob."""
+    """Store what `stream` holds, from its start, as a file of the tenant."""
     sha256, size = _digest(stream)
     return _store(stream, tenant, uid, name, media_type, purpose, now, sha256, size)
 

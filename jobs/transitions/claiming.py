@@ -17,11 +17,11 @@ select pg_advisory_xact_lock(20261, %(pool)s),
 GROUPS = """
 with recursive head as (
     select c.id as capability, h.priority, h.tenant_id, h.task_id
-    from unnest(%(capabilities)s::int[]) as c(id)
-    cross join lateral (
+    from capability c cross join lateral (
         select r.priority, r.tenant_id, r.task_id from ready r
         where r.pool_id = %(pool)s and r.capability_id = c.id
         order by r.priority, r.tenant_id, r.task_id limit 1) h
+    where c.kind = any(%(kinds)s::text[]) and (c.model = '' or c.model = any(%(models)s::text[]))
     union all
     select head.capability, n.priority, n.tenant_id, n.task_id
     from head cross join lateral (
@@ -41,6 +41,15 @@ select head.capability, head.priority, head.tenant_id,
         select coalesce(sum(cardinality(l.task_ids)), 0) from lease l
         where l.pool_id = %(pool)s and l.tenant_id = head.tenant_id) end
 from head join tenant on tenant.id = head.tenant_id
+"""
+
+# The order forces the index: a scan that stops at the first row would wade through dead ones.
+ANY_READY = """
+select exists (
+    select 1 from capability c cross join lateral (
+        select 1 from ready r where r.pool_id = %(pool)s and r.capability_id = c.id
+        order by r.priority, r.tenant_id, r.task_id limit 1) x
+    where c.kind = any(%(kinds)s::text[]) and (c.model = '' or c.model = any(%(models)s::text[])))
 """
 
 # Jobs that may not take all they could; everything else needs no look at its job row. Each arm
@@ -140,6 +149,14 @@ order by u.priority desc, u.id
 """
 
 
+class Reach(NamedTuple):
+    """What an agent can take: its pool, its executors' kinds and the models it reaches."""
+
+    pool: int
+    kinds: Sequence[str]
+    models: Sequence[str]
+
+
 class GroupRow(NamedTuple):
     """Ready work of one tenant in one class, as ``GROUPS`` returns it."""
 
@@ -186,26 +203,18 @@ def lock_pool(pool: int, *, durable: bool) -> None:
     fetch(LOCK_POOL, {"pool": pool, "durability": "on" if durable else "off"})
 
 
-def ready_groups(pool: int, capabilities: Sequence[int]) -> list[GroupRow]:
-    """Who has ready work of these capabilities, and how long the oldest waits."""
-    rows = fetch(GROUPS, {"pool": pool, "capabilities": integers(capabilities)})
+def ready_groups(reach: Reach) -> list[GroupRow]:
+    """Who has ready work within reach, and how long the oldest waits."""
+    rows = fetch(GROUPS, reach._asdict())
     return [
         GroupRow(*row[:3], float(row[3] or 0), float(row[4]), float(row[5]), *row[6:])
         for row in rows
     ]
 
 
-def any_ready(pool: int, capabilities: Sequence[int]) -> bool:
-    """Whether anything of these capabilities waits to be claimed.
-
-    The order forces the index: a scan that stops at the first row would wade through dead ones.
-    """
-    statement = (
-        "select exists (select 1 from unnest(%s::int[]) as c(id) cross join lateral "
-        "(select 1 from ready r where r.pool_id = %s and r.capability_id = c.id "
-        "order by r.priority, r.tenant_id, r.task_id limit 1) x)"
-    )
-    return bool(fetch(statement, (integers(capabilities), pool))[0][0])
+def any_ready(reach: Reach) -> bool:
+    """Whether anything within reach waits to be claimed."""
+    return bool(fetch(ANY_READY, reach._asdict())[0][0])
 
 
 def constrained_jobs(pool: int) -> list[tuple[int, int, int, int]]:

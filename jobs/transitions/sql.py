@@ -25,8 +25,18 @@ def integers(values: Iterable[int]) -> str:
     return "{" + ",".join(map(str, values)) + "}"
 
 
-def columns(rows: Sequence[NamedTuple], fields: Sequence[str]) -> dict[str, list[Any]]:
-    """Rows turned into one list per field, the shape that ``unnest`` takes."""
+def columns(rows: Sequence[NamedTuple], fields: Sequence[str]) -> dict[str, Any]:
+    """Rows turned into one array per field, the shape that ``unnest`` takes."""
     if not rows:
-        return {field: [] for field in fields}
-    return dict(zip(fields, map(list, zip(*rows, strict=True)), strict=True))
+        return {field: "{}" for field in fields}
+    return dict(zip(fields, map(_array, zip(*rows, strict=True)), strict=True))
+
+
+def _array(values: tuple[Any, ...]) -> Any:
+    """Numbers and columns of nothing as literals; psycopg adapts the rest, quoting and all."""
+    kinds = set(map(type, values))
+    if kinds == {int}:
+        return integers(values)
+    if kinds == {type(None)}:
+        return "{" + ",".join(["NULL"] * len(values)) + "}"
+    return list(values)
