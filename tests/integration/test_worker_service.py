@@ -1,0 +1,295 @@
+"""The agents' door over a real gRPC server: access, errors, leases, artifacts."""
+
+import json
+import uuid
+from collections.abc import Iterator
+
+import grpc
+import pytest
+from django.db import connection
+from google.rpc import error_details_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_status import rpc_status
+
+from daef_site import ports
+from jobs.rpc.server import serve
+from proto.daef.v1 import worker_pb2, worker_pb2_grpc
+from tests.integration.scenario import submit_echo, submit_pipeline
+
+pytestmark = pytest.mark.django_db(transaction=True, serialized_rollback=True)
+
+WORKER, OTHER, METRICS = "worker-token", "other-worker-token", "metrics-token"
+TOKENS = f"{WORKER}:worker,{OTHER}:worker,{METRICS}:metrics"
+
+
+@pytest.fixture
+def channel(settings) -> Iterator[grpc.Channel]:
+    """A channel to a server of this process."""
+    settings.DAEF_API_TOKENS = TOKENS
+    address = f"127.0.0.1:{ports.free_port()}"
+    server = serve(address)
+    with grpc.insecure_channel(address) as open_channel:
+        yield open_channel
+    server.stop(0).wait()
+    close_sessions_of_other_threads()
+
+
+def close_sessions_of_other_threads() -> None:
+    """The server's threads keep their database sessions; the test database is to be dropped."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity "
+            "where datname = current_database() and pid <> pg_backend_pid()"
+        )
+
+
+class Agent:
+    """A registered agent played by the test."""
+
+    def __init__(self, channel: grpc.Channel, token: str = WORKER) -> None:
+        self.stub = worker_pb2_grpc.WorkerServiceStub(channel)
+        self.metadata = (("authorization", f"Bearer {token}"),)
+        self.worker_id = self.call("Register", registration()).worker_id
+
+    def call(self, method: str, request, **options):
+        """Call a method with the agent's token."""
+        return getattr(self.stub, method)(
+            request, metadata=self.metadata, timeout=10, **options
+        )
+
+    def claim(self, want: int = 1):
+        """Claimed tasks."""
+        return self.call(
+            "Claim", worker_pb2.ClaimRequest(worker_id=self.worker_id, want=want)
+        ).tasks
+
+    def settle(self, *outcomes, want: int = 0):
+        """The whole answer of a Settle."""
+        return self.call(
+            "Settle",
+            worker_pb2.SettleRequest(worker_id=self.worker_id, outcomes=outcomes, want=want),
+        )
+
+    def read(self, task, artifact: str) -> bytes:
+        """All chunks of an artifact."""
+        request = worker_pb2.ReadArtifactRequest(
+            worker_id=self.worker_id,
+            task_id=task.task_id,
+            lease_epoch=task.lease_epoch,
+            artifact=artifact,
+        )
+        return b"".join(chunk.data for chunk in self.call("ReadArtifact", request))
+
+    def write(self, task, data: bytes) -> str:
+        """The SHA-256 of a stored artifact."""
+        lease = {
+            "worker_id": self.worker_id,
+            "task_id": task.task_id,
+            "lease_epoch": task.lease_epoch,
+            "media_type": "application/json",
+        }
+        chunks = [data[start : start + 100_000] for start in range(0, len(data), 100_000)]
+        requests = [worker_pb2.WriteArtifactRequest(**lease, data=chunk) for chunk in chunks]
+        return self.call("WriteArtifact", iter(requests)).sha256
+
+
+def registration(**more) -> worker_pb2.RegisterRequest:
+    values = {
+        "incarnation": str(uuid.uuid4()),
+        "name": "alice",
+        "node": "node-1",
+        "pool": "default",
+        "slots": 4,
+        "kinds": ["echo"],
+        "version": "test",
+        **more,
+    }
+    return worker_pb2.RegisterRequest(**values)
+
+
+def succeeded(task, result: str = "1", **more) -> worker_pb2.Outcome:
+    return worker_pb2.Outcome(
+        task_id=task.task_id,
+        lease_epoch=task.lease_epoch,
+        kind=worker_pb2.OUTCOME_KIND_SUCCEEDED,
+        result=result,
+        **more,
+    )
+
+
+def refusal(call) -> tuple[grpc.StatusCode, str]:
+    """Status and ErrorInfo reason of a call that has to fail."""
+    with pytest.raises(grpc.RpcError) as caught:
+        call()
+    status = rpc_status.from_call(caught.value)
+    info = error_details_pb2.ErrorInfo()
+    if status and status.details:
+        status.details[0].Unpack(info)
+    return caught.value.code(), info.reason
+
+
+def register_with(channel: grpc.Channel, metadata, **more):
+    stub = worker_pb2_grpc.WorkerServiceStub(channel)
+    return lambda: stub.Register(registration(**more), metadata=metadata, timeout=10)
+
+
+def test_a_call_without_a_token_is_refused(channel):
+    assert refusal(register_with(channel, ())) == (
+        grpc.StatusCode.UNAUTHENTICATED,
+        "unauthenticated",
+    )
+
+
+def test_an_unknown_token_is_refused(channel):
+    metadata = (("authorization", "Bearer nobody"),)
+    assert refusal(register_with(channel, metadata))[0] == grpc.StatusCode.UNAUTHENTICATED
+
+
+def test_a_token_without_the_scope_is_refused(channel):
+    metadata = (("authorization", f"Bearer {METRICS}"),)
+    assert refusal(register_with(channel, metadata)) == (
+        grpc.StatusCode.PERMISSION_DENIED,
+        "scope_missing",
+    )
+
+
+def test_a_bad_registration_names_its_field(channel):
+    metadata = (("authorization", f"Bearer {WORKER}"),)
+    assert refusal(register_with(channel, metadata, slots=0)) == (
+        grpc.StatusCode.INVALID_ARGUMENT,
+        "invalid_request",
+    )
+
+
+def test_another_token_cannot_speak_for_a_worker(channel):
+    agent = Agent(channel)
+    other = Agent(channel, OTHER)
+    other.worker_id = agent.worker_id
+    assert refusal(other.claim) == (grpc.StatusCode.FAILED_PRECONDITION, "lease_not_held")
+
+
+def test_health_answers_without_a_token(channel):
+    stub = health_pb2_grpc.HealthStub(channel)
+    answer = stub.Check(health_pb2.HealthCheckRequest(service="daef.v1.WorkerService"), timeout=10)
+    assert answer.status == health_pb2.HealthCheckResponse.SERVING
+
+
+def test_a_second_server_cannot_share_the_port(channel):
+    address = f"127.0.0.1:{ports.free_port()}"
+    first = serve(address)
+    with pytest.raises(RuntimeError):
+        serve(address)
+    first.stop(0).wait()
+
+
+def test_settle_answers_each_outcome_and_brings_the_next_batch(channel):
+    submit_echo(3)
+    agent = Agent(channel)
+    (task,) = agent.claim()
+    answer = agent.settle(succeeded(task), want=5)
+    assert [result.status for result in answer.results] == [worker_pb2.SETTLE_STATUS_APPLIED]
+    assert len(answer.tasks) == 2
+    again = agent.settle(succeeded(task))
+    assert again.results[0].status == worker_pb2.SETTLE_STATUS_REPEATED
+
+
+def test_a_heartbeat_names_what_is_gone(channel):
+    submit_echo(1)
+    agent = Agent(channel)
+    (task,) = agent.claim()
+    held = [
+        worker_pb2.TaskLease(task_id=task.task_id, lease_epoch=task.lease_epoch),
+        worker_pb2.TaskLease(task_id=task.task_id + 1, lease_epoch=1),
+    ]
+    request = worker_pb2.HeartbeatRequest(worker_id=agent.worker_id, held=held, free_slots=3)
+    assert list(agent.call("Heartbeat", request).gone) == held[1:]
+
+
+def test_a_large_input_is_read_as_an_artifact(channel):
+    text = "x" * 200_000
+    submit_pipeline({"name": "a", "input": text})
+    agent = Agent(channel)
+    (task,) = agent.claim()
+    assert task.has_large_input and not task.input
+    assert json.loads(agent.read(task, "input")) == text
+
+
+def test_a_collector_reads_its_parents_in_order(channel):
+    submit_pipeline({"name": "a"}, {"name": "b"}, {"name": "c", "collects": ["a", "b"]})
+    agent = Agent(channel)
+    first, second = agent.claim(2)
+    failed = worker_pb2.Outcome(
+        task_id=second.task_id,
+        lease_epoch=second.lease_epoch,
+        kind=worker_pb2.OUTCOME_KIND_FAILED,
+        error_class=worker_pb2.ERROR_CLASS_PERMANENT,
+        error_code="broken",
+        error_message="it broke",
+    )
+    agent.settle(succeeded(first, '{"x": 1}'), failed)
+    (collector,) = agent.claim()
+    lines = [json.loads(line) for line in agent.read(collector, "parents").splitlines()]
+    assert lines == [
+        {"name": "a", "kind": "echo", "status": "Succeeded", "result": {"x": 1}},
+        {
+            "name": "b",
+            "kind": "echo",
+            "status": "DeadLettered",
+            "error": {"code": "broken", "message": "it broke"},
+        },
+    ]
+
+
+def test_a_large_result_is_an_artifact_that_dependents_can_read(channel):
+    submit_pipeline({"name": "a"}, {"name": "b", "collects": ["a"]})
+    agent = Agent(channel)
+    (task,) = agent.claim()
+    blob = json.dumps(["y" * 1000] * 700).encode()
+    sha256 = agent.write(task, blob)
+    agent.settle(succeeded(task, "", result_sha256=sha256))
+    (collector,) = agent.claim()
+    (parent,) = [json.loads(line) for line in agent.read(collector, "parents").splitlines()]
+    assert parent["sha256"] == sha256
+    assert agent.read(collector, sha256) == blob
+
+
+def test_nothing_can_be_read_or_written_without_the_lease(channel):
+    submit_echo(1)
+    agent, other = Agent(channel), Agent(channel)
+    (task,) = agent.claim()
+    assert refusal(lambda: other.read(task, "input"))[1] == "lease_not_held"
+    assert refusal(lambda: other.write(task, b"1"))[1] == "lease_not_held"
+
+
+def test_log_lines_are_kept_for_held_tasks_only(channel):
+    from jobs.models import TaskLog
+
+    submit_echo(1)
+    agent = Agent(channel)
+    (task,) = agent.claim()
+    lines = [
+        worker_pb2.LogLine(
+            task_id=task.task_id, lease_epoch=task.lease_epoch + n, text="a\r\nforged \x00 line"
+        )
+        for n in range(2)
+    ]
+    agent.call(
+        "ReportProgress", worker_pb2.ReportProgressRequest(worker_id=agent.worker_id, lines=lines)
+    )
+    assert list(TaskLog.objects.values_list("text", flat=True)) == ["a forged line"]
+
+
+def test_a_deregistered_worker_is_told_to_register_again(channel):
+    agent = Agent(channel)
+    agent.call("Deregister", worker_pb2.DeregisterRequest(worker_id=agent.worker_id))
+    assert refusal(agent.claim) == (grpc.StatusCode.FAILED_PRECONDITION, "lease_not_held")
+
+
+def test_a_message_beyond_the_limit_is_refused_without_harm(channel):
+    agent = Agent(channel)
+    request = worker_pb2.SettleRequest(
+        worker_id=agent.worker_id,
+        outcomes=[worker_pb2.Outcome(task_id=1, lease_epoch=1, result="x" * (9 * 2**20))],
+    )
+    assert refusal(lambda: agent.call("Settle", request))[0] == grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert agent.claim() == []
