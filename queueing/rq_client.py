@@ -34,6 +34,10 @@ def queue_name(pool: str) -> str:
     return f"daef-{pool}"
 
 
+class QueueUnavailable(Exception):
+    """Redis does not answer, or does not take tickets."""
+
+
 class TicketQueue:
     """Pushes tickets of any pool over one connection."""
 
@@ -43,21 +47,25 @@ class TicketQueue:
     def push(self, pool: str, at_most: int) -> int:
         """Make up to ``at_most`` tickets lie in the pool's queue; returns how many were added.
 
-        Raises redis.RedisError when Redis does not answer.
+        Raises QueueUnavailable.
         """
         queue = Queue(queue_name(pool), connection=self._redis, serializer=JSONSerializer)
-        missing = at_most - int(self._redis.llen(queue.key))
-        if missing > 0:
-            queue.enqueue_many([self._ticket(pool) for _ in range(missing)])
+        try:
+            missing = at_most - int(self._redis.llen(queue.key))
+            if missing > 0:
+                # Tickets in the hands of agents that died there: nobody will ever ask for them.
+                self._redis.delete(queue.intermediate_queue_key)
+                queue.enqueue_many([self._ticket(pool) for _ in range(missing)])
+        except redis.RedisError as error:
+            raise QueueUnavailable(type(error).__name__) from error
         return max(missing, 0)
 
-    def length(self, pool: str) -> int:
-        """How many tickets lie unread."""
-        return int(self._redis.llen(f"rq:queue:{queue_name(pool)}"))
-
-    def ping(self) -> bool:
-        """Whether Redis answers. Raises redis.RedisError when it does not."""
-        return bool(self._redis.ping())
+    def ping(self) -> None:
+        """Ask Redis whether it answers. Raises QueueUnavailable when it does not."""
+        try:
+            self._redis.ping()
+        except redis.RedisError as error:
+            raise QueueUnavailable(type(error).__name__) from error
 
     @staticmethod
     def _ticket(pool: str):  # type: ignore[no-untyped-def]  # RQ's EnqueueData is untyped

@@ -11,9 +11,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 
-import redis
-
-from queueing.rq_client import TicketQueue
+from queueing.rq_client import QueueUnavailable, TicketQueue
 
 logger = logging.getLogger(__name__)
 
@@ -57,12 +55,12 @@ class Ringer:
     def _push(self, queue: TicketQueue, pool: str, tickets: int) -> None:
         try:
             queue.push(pool, tickets)
-        except redis.RedisError as error:
+        except QueueUnavailable as error:
             if time.monotonic() - self._last_complaint > QUIET_SECONDS:
                 self._last_complaint = time.monotonic()
                 logger.warning(
                     "Redis does not take tickets (%s); agents learn of work by their heartbeats",
-                    type(error).__name__,
+                    error,
                 )
 
 

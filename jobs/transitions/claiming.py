@@ -5,6 +5,10 @@ from typing import Any, NamedTuple
 
 from jobs.transitions.sql import fetch, integers
 
+CLOSE_GRACE_SECONDS = 3.0
+"""An agent ends an attempt at start-to-close itself, within two seconds, and says so; the lease
+ends it only where the agent did not."""
+
 # The claim itself need not survive a crash of Postgres: a lost claim means that the tasks are
 # still queued and that the worker's settlement is fenced. Settlements wait for the disk.
 LOCK_POOL = """
@@ -117,8 +121,9 @@ with pick as materialized (
         task_ids)
     select %(owner)s, g.job_id, g.tenant_id, %(pool)s, clock_timestamp(),
         clock_timestamp() + make_interval(secs =>
-            least(%(lease_seconds)s, j.start_to_close_seconds)),
-        clock_timestamp() + make_interval(secs => j.start_to_close_seconds), g.ids
+            least(%(lease_seconds)s, j.start_to_close_seconds + %(grace_seconds)s)),
+        clock_timestamp() + make_interval(secs => j.start_to_close_seconds + %(grace_seconds)s),
+        g.ids
     from g join job j on j.id = g.job_id
 ), v as (
     insert into job_event (job_id, kind, happened_at, actor, task_ids, details)
@@ -241,6 +246,7 @@ def claim(
             "actor": actor,
             "want": want,
             "lease_seconds": lease_seconds,
+            "grace_seconds": CLOSE_GRACE_SECONDS,
             "capability": integers(pick.capability for pick in picks),
             "priority": integers(pick.priority for pick in picks),
             "tenant": integers(pick.tenant for pick in picks),
