@@ -4,7 +4,7 @@ from django.db import models
 
 
 class Tenant(models.Model):
-    """An owner of jobs. Rows are made on first use or by an operator; the id is the hot tables' key."""
+    """An owner of jobs, made on first use or by an operator; its id is in the hot tables' keys."""
 
     id = models.AutoField(primary_key=True)
     name = models.CharField(max_length=63, unique=True)

@@ -60,12 +60,16 @@ class TicketQueue:
             raise QueueUnavailable(type(error).__name__) from error
         return max(missing, 0)
 
-    def ping(self) -> None:
-        """Ask Redis whether it answers. Raises QueueUnavailable when it does not."""
+    def eviction_policy(self) -> str:
+        """What Redis does when its memory is full; tickets need "noeviction".
+
+        Raises QueueUnavailable when it does not answer.
+        """
         try:
-            self._redis.ping()
+            found = self._redis.config_get("maxmemory-policy")
         except redis.RedisError as error:
             raise QueueUnavailable(type(error).__name__) from error
+        return str(found.get("maxmemory-policy", "noeviction"))
 
     @staticmethod
     def _ticket(pool: str):  # type: ignore[no-untyped-def]  # RQ's EnqueueData is untyped

@@ -52,9 +52,7 @@ def require_share(owner: int, share: Share) -> None:
         raise LeaseNotHeld()
 
 
-def write(
-    owner: int, share: Share, media_type: str, chunks: Iterable[bytes]
-) -> tuple[str, int]:
+def write(owner: int, share: Share, media_type: str, chunks: Iterable[bytes]) -> tuple[str, int]:
     """Store a blob for the task's tenant; returns its SHA-256 and size.
 
     Raises LeaseNotHeld, or BodyTooLarge beyond 256 MiB.
@@ -77,9 +75,7 @@ def write(
 
 
 @in_transaction
-def store_blob(
-    *, stream: BinaryIO, tenant: int, media_type: str, now: datetime
-) -> tuple[str, int]:
+def store_blob(*, stream: BinaryIO, tenant: int, media_type: str, now: datetime) -> tuple[str, int]:
     """Store what ``stream`` holds from its start; the same content is stored once a tenant."""
     sha256, size = _digest(stream)
     artifact = Artifact(

@@ -62,7 +62,10 @@ def end_jobs_without_open_tasks(totals: Iterable[JobTotals]) -> None:
 def _note_exceeded_tolerance(totals: Sequence[JobTotals]) -> None:
     if not totals:
         return
-    limits = {facts.job_id: facts.max_failed_percent for facts in jobs.end_facts([r.job_id for r in totals])}
+    limits = {
+        facts.job_id: facts.max_failed_percent
+        for facts in jobs.end_facts([r.job_id for r in totals])
+    }
     for row in totals:
         exceeded = outcome.tolerance_passed(
             total=row.open + row.succeeded + row.dead_lettered + row.cancelled,
@@ -122,5 +125,3 @@ def _events(ended: Sequence[EndedShare], kind: EventKind) -> list[EventRow]:
         )
         for job, shares in sorted(by_job.items())
     ]
-
-

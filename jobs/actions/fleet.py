@@ -65,14 +65,16 @@ def register(registration: Registration) -> Worker:
     Raises LeaseNotHeld when the incarnation is known: each process start needs its own.
     """
     pool, _ = Pool.objects.get_or_create(name=registration.pool)
-    worker = workers.insert_worker(registration, pool=pool.pk, models=reachable(registration.models))
+    worker = workers.insert_worker(
+        registration, pool=pool.pk, models=reachable(registration.models)
+    )
     if worker is None:
         raise LeaseNotHeld("this incarnation has registered before; start with a fresh UUID")
     return Worker.objects.select_related("pool").get(pk=worker)
 
 
 def reachable(models: Sequence[str]) -> list[str]:
-    """The models an agent may be given work for: its own, and with ``openai:*`` those of endpoints."""
+    """The models an agent may get work for: its own, and with ``openai:*`` those of endpoints."""
     own = {model for model in models if not model.startswith("openai:")}
     if "openai:*" in models:
         rows = ModelEndpoint.objects.filter(enabled=True, backend=ModelEndpoint.Backend.OPENAI)
@@ -90,10 +92,8 @@ def silent_seconds() -> float:
     return max(SILENT_HEARTBEATS * heartbeat_seconds(), settings.DAEF_LEASE_SECONDS)
 
 
-def heartbeat(
-    worker: Worker, held: Sequence[Share], *, free_slots: int, claimer: Claimer
-) -> Pulse:
-    """Renew a worker's leases; say which shares are gone; take back what it does not know it has."""
+def heartbeat(worker: Worker, held: Sequence[Share], *, free_slots: int, claimer: Claimer) -> Pulse:
+    """Renew a worker's leases, say which shares are gone, take back what it does not know of."""
     state = _renew(worker, held, free_slots)
     alive = workers.shares_held(worker.pk, [share.task_id for share in held])
     return Pulse(

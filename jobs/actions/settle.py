@@ -176,9 +176,7 @@ def _problem(report: Report, artifacts: set[str]) -> str:
     return ""
 
 
-def _verdict(
-    worker: Worker, report: Report, facts: DecisionFacts | None, problem: str
-) -> Verdict:
+def _verdict(worker: Worker, report: Report, facts: DecisionFacts | None, problem: str) -> Verdict:
     if problem:
         share = _share(worker, report, TaskStatus.DEAD_LETTERED, AttemptOutcome.FAILED)
         share = share._replace(error_code="invalid_outcome", error_message=problem)
@@ -224,9 +222,7 @@ def decided_share(share: ShareEnd, decision: retry.Decision) -> ShareEnd:
     )
 
 
-def _share(
-    worker: Worker, report: Report, status: TaskStatus, outcome: AttemptOutcome
-) -> ShareEnd:
+def _share(worker: Worker, report: Report, status: TaskStatus, outcome: AttemptOutcome) -> ShareEnd:
     return ShareEnd(
         id=report.task_id,
         epoch=report.epoch,
@@ -253,9 +249,7 @@ def _record_usage(
     """Book every model call; those of fenced shares were paid for too, and count as wasted."""
     settling.record_usage(
         [
-            entry._replace(
-                wasted=(report.task_id, report.epoch, request.worker.pk) not in applied
-            )
+            entry._replace(wasted=(report.task_id, report.epoch, request.worker.pk) not in applied)
             for request in requests
             for report in request.reports
             for entry in report.usage
@@ -263,9 +257,7 @@ def _record_usage(
     )
 
 
-def _fail_jobs(
-    ended: Sequence[EndedShare], verdicts: dict[tuple[int, int], Verdict]
-) -> None:
+def _fail_jobs(ended: Sequence[EndedShare], verdicts: dict[tuple[int, int], Verdict]) -> None:
     failing = {
         share.job_id: reason
         for share in ended
@@ -289,8 +281,12 @@ def _answers(
     recorded = settling.recorded_shares(missed) if missed else {}
     told: set[tuple[int, int]] = set()
     return [
-        SettleAnswer([_answer(request.worker, report, verdicts, applied, recorded, told)
-                      for report in request.reports])
+        SettleAnswer(
+            [
+                _answer(request.worker, report, verdicts, applied, recorded, told)
+                for report in request.reports
+            ]
+        )
         for request in requests
     ]
 

@@ -18,7 +18,7 @@ TRIES = 3
 
 
 def in_transaction(function: Callable[P, R]) -> Callable[P, R]:
-    """Run the function in one outermost transaction; deadlocks and serialisation errors are retried.
+    """Run the function in one outermost transaction, again after a deadlock.
 
     The function has to be free of effects outside the database, since it may run again.
     """

@@ -42,7 +42,9 @@ class UsageEntry(models.Model):
     input_tokens = models.BigIntegerField()
     output_tokens = models.BigIntegerField()
     cost_nano_usd = models.BigIntegerField()
-    wasted = models.BooleanField(default=False, help_text="Paid for, but its result was fenced off.")
+    wasted = models.BooleanField(
+        default=False, help_text="Paid for, but its result was fenced off."
+    )
     recorded_at = models.DateTimeField()
 
     class Meta:

@@ -53,9 +53,7 @@ class Job(models.Model):
         constraints = [
             models.CheckConstraint(
                 name="job_finished_iff_ended",
-                condition=Q(
-                    status__in=sorted(JOB_ENDS), finished_at__isnull=False
-                )
+                condition=Q(status__in=sorted(JOB_ENDS), finished_at__isnull=False)
                 | (~Q(status__in=sorted(JOB_ENDS)) & Q(finished_at__isnull=True)),
             ),
         ]
@@ -140,8 +138,7 @@ class Budget(models.Model):
                 name="budget_kept",
                 condition=Q(reserved_nano_usd__gte=0, settled_nano_usd__gte=0)
                 & Q(
-                    limit_nano_usd__gte=models.F("reserved_nano_usd")
-                    + models.F("settled_nano_usd")
+                    limit_nano_usd__gte=models.F("reserved_nano_usd") + models.F("settled_nano_usd")
                 ),
             )
         ]

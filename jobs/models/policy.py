@@ -21,7 +21,7 @@ class Policy(models.Model):
 
 
 class PolicyRevision(models.Model):
-    """One immutable version of a policy: ``spec`` is a ``jobs.policies.policy.PolicySpec`` as JSON."""
+    """One immutable version of a policy; ``spec`` is a ``policies.policy.PolicySpec`` as JSON."""
 
     policy = models.ForeignKey(Policy, on_delete=models.PROTECT, related_name="revisions")
     number = models.PositiveIntegerField()

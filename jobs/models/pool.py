@@ -42,7 +42,7 @@ class Capability(models.Model):
 
 
 class ServedTime(models.Model):
-    """How many expected tokens a tenant was given in a pool and priority class (start-time fair queueing)."""
+    """How many expected tokens a tenant was given in a pool and class (fair queueing)."""
 
     pk = models.CompositePrimaryKey("pool_id", "priority", "tenant_id")
     pool_id = models.IntegerField()

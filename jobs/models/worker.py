@@ -11,7 +11,8 @@ class Worker(models.Model):
 
     incarnation = models.UUIDField(unique=True)
     token_fingerprint = models.CharField(
-        max_length=64, help_text="SHA-256 of the token that registered it; no other may speak for it."
+        max_length=64,
+        help_text="SHA-256 of the token that registered it; no other may speak for it.",
     )
     tenant = models.ForeignKey(
         "access.Tenant",

@@ -37,13 +37,11 @@ def plan(draft: Draft) -> None:
     )
 
 
-def add_embeds(draft: Draft) -> list[int]:
-    """One ``embed`` task per chunk of documents."""
-    model = draft.model(None, draft.policy.embedding_model)
+def add_embeds(draft: Draft, asked: str | None = None) -> list[int]:
+    """One ``embed`` task per chunk of documents, by the model asked for or the policy's."""
+    model = draft.model(asked, draft.policy.embedding_model)
     stage = draft.stage("embed")
-    groups = documents.in_groups(
-        draft.documents, most=MOST_IN_CHUNK, characters=MOST_CHARACTERS
-    )
+    groups = documents.in_groups(draft.documents, most=MOST_IN_CHUNK, characters=MOST_CHARACTERS)
     return [
         draft.add(
             f"embed-{number}", "embed", stage=stage, value=documents.as_input(group), model=model

@@ -21,7 +21,8 @@ def plan(draft: Draft) -> None:
     stage = draft.stage("requests")
     models: dict[tuple[str, str | None], str] = {}
     for number, request in enumerate(requests):
-        kind, asked = _kind(request), _asked_model(draft, request)
+        value = _value(request, number)
+        kind, asked = _kind(request, number), asked_model(request.model, request.body)
         if (kind, asked) not in models:
             draft.check_kind(kind, f"requests[{number}].kind")
             models[kind, asked] = draft.kind_model(kind, asked, f"requests[{number}].model")
@@ -31,7 +32,7 @@ def plan(draft: Draft) -> None:
             request.custom_id,
             kind,
             stage=stage,
-            value=_value(request, number),
+            value=value,
             parameters=request.parameters or None,
             model=models[kind, asked],
         )
@@ -43,7 +44,7 @@ def plan_embed(draft: Draft) -> None:
         raise InvalidRequest.field(
             "documents", "embed needs documents, or a file_id that holds them"
         )
-    add_embeds(draft)
+    add_embeds(draft, draft.request.model)
 
 
 def check_parameters(kind: str, parameters: dict[str, Any], field: str) -> None:
@@ -59,20 +60,22 @@ def check_parameters(kind: str, parameters: dict[str, Any], field: str) -> None:
         )
 
 
-def _kind(request: BatchRequest) -> str:
+def asked_model(model: str | None, body: Any) -> str | None:
+    """The model a task names, itself or in its OpenAI body."""
+    named = body.get("model") if isinstance(body, dict) else None
+    return model or (named if isinstance(named, str) else None)
+
+
+def _kind(request: BatchRequest, number: int) -> str:
     """An OpenAI body with ``input`` is an embeddings body, with ``messages`` a chat one."""
-    if request.kind == "chat" and isinstance(request.body, dict) and "messages" not in request.body:
-        return "embed" if "input" in request.body else "chat"
-    return request.kind
-
-
-def _asked_model(draft: Draft, request: BatchRequest) -> str | None:
-    body = request.body if isinstance(request.body, dict) else {}
-    named = body.get("model")
-    asked = request.model or (named if isinstance(named, str) else None)
-    if asked is None and request.kind == "chat":
-        return draft.request.model
-    return asked
+    body = request.body
+    if request.kind != "chat" or not isinstance(body, dict) or "messages" in body:
+        return request.kind
+    if "input" in body:
+        return "embed"
+    raise InvalidRequest.field(
+        f"requests[{number}].body", "needs messages (a chat body) or input (an embeddings body)"
+    )
 
 
 def _value(request: BatchRequest, number: int) -> Any:

@@ -17,8 +17,11 @@ TEMPLATE_TOKENS = 256
 COLLECTED_TOKENS = 4_096
 """Most input one call of a collecting executor reads; its groups are far smaller."""
 
-COLLECTED_CALLS = 64
-MAX_OUTPUT_TOKENS = 32_768
+BYTES_PER_GROUP_TOKEN = 12
+"""``reduce`` keeps three characters of text per token of its groups, of up to four bytes each."""
+
+DEFAULT_GROUP_TOKENS = 150
+LARGEST_AMOUNT = 2**63 - 1
 LABEL_INPUT_TOKENS = 1_024
 LABEL_OUTPUT_TOKENS = 64
 
@@ -54,13 +57,25 @@ def task_cost(
     model: str,
     endpoints: Sequence[EndpointSpec],
     collected: int = 0,
+    parameters_text: str = "",
+    group_tokens: int | None = None,
 ) -> TaskCost:
-    """The cost of one attempt; ``collected`` counts the parents whose results it reads."""
+    """The cost of one attempt; ``collected`` counts the parents whose results it reads.
+
+    ``parameters_text`` is the JSON of the parameters: a question or a system text in it is read
+    with every call. ``group_tokens`` is how much a ``reduce`` reads at once.
+    """
     if kind not in MODEL_KINDS:
         return FREE
     expected_input = math.ceil(len(input_text) / CHARACTERS_PER_TOKEN) + collected * 64
     output = max_tokens or DEFAULT_OUTPUT_TOKENS.get(kind, 0)
-    calls, most_input, most_output = _bounds(kind, input_text, output, collected)
+    calls, most_input, most_output = _bounds(
+        kind,
+        len(input_text.encode()) + len(parameters_text.encode()),
+        output,
+        collected,
+        group_tokens,
+    )
     prices = [endpoint for endpoint in endpoints if model in endpoint.models]
     ceiling = max(
         (
@@ -70,18 +85,26 @@ def task_cost(
         ),
         default=0,
     )
-    return TaskCost(expected_input + output, expected_input, output, ceiling)
+    return TaskCost(expected_input + output, expected_input, output, min(ceiling, LARGEST_AMOUNT))
 
 
-def _bounds(kind: str, input_text: str, output: int, collected: int) -> tuple[int, int, int]:
-    """Calls, and the most input and output tokens of each."""
-    size = len(input_text.encode()) + TEMPLATE_TOKENS
+def _bounds(
+    kind: str, size: int, output: int, collected: int, group_tokens: int | None
+) -> tuple[int, int, int]:
+    """Calls, and the most input and output tokens of each; ``size`` in bytes."""
+    size += TEMPLATE_TOKENS
     if kind == "embed":
         return 1, size, 0
     if kind == "label":
         return 2, LABEL_INPUT_TOKENS, LABEL_OUTPUT_TOKENS
     if kind == "reduce":
-        return min(collected + 1, COLLECTED_CALLS), COLLECTED_TOKENS, output
+        group = BYTES_PER_GROUP_TOKEN * (group_tokens or DEFAULT_GROUP_TOKENS)
+        # All groups of a level but the last have two texts or more: at most n + log2(n) calls.
+        return (
+            max(1, collected + collected.bit_length()),
+            size + max(group, COLLECTED_TOKENS),
+            output,
+        )
     return 1, size + (COLLECTED_TOKENS if collected else 0), output
 
 
@@ -90,7 +113,9 @@ def _nano_usd(tokens: int, price: int) -> int:
     return -(-tokens * price // 1000)
 
 
-def expected_nano_usd(costs: Iterable[tuple[TaskCost, str]], endpoints: Sequence[EndpointSpec]) -> int:
+def expected_nano_usd(
+    costs: Iterable[tuple[TaskCost, str]], endpoints: Sequence[EndpointSpec]
+) -> int:
     """What tasks of ``(cost, model)`` will probably cost."""
     prices = {model: endpoint for endpoint in endpoints for model in endpoint.models}
     return sum(

@@ -29,7 +29,9 @@ def check(documents: Sequence[Document], *, most: int) -> None:
     seen: set[str] = set()
     for number, document in enumerate(documents):
         if not document.text.strip():
-            wrong.append(FieldError(f"documents[{number}].text", "is empty; leave the document out"))
+            wrong.append(
+                FieldError(f"documents[{number}].text", "is empty; leave the document out")
+            )
         if document.id in seen:
             text = f"{document.id[:100]!r} is there twice; give each document its own id"
             wrong.append(FieldError(f"documents[{number}].id", text))
@@ -40,10 +42,8 @@ def check(documents: Sequence[Document], *, most: int) -> None:
         raise InvalidRequest(f"{wrong[0].field}: {wrong[0].message}", fields=wrong)
 
 
-def in_groups(
-    documents: Sequence[Document], *, most: int, characters: int
-) -> list[list[Document]]:
-    """Neighbours together: at most ``most`` in a group, and ``characters`` of text where possible."""
+def in_groups(documents: Sequence[Document], *, most: int, characters: int) -> list[list[Document]]:
+    """Neighbours together: at most ``most`` a group, and ``characters`` of text if possible."""
     groups: list[list[Document]] = []
     room = 0
     for document in documents:

@@ -8,7 +8,15 @@ from typing import Any
 import msgspec
 
 from jobs.errors import FieldError, InvalidRequest, PlanRefused, PolicyDenied
-from jobs.planner.costs import TaskCost, expected_nano_usd, task_cost, task_seconds
+from jobs.planner.costs import (
+    FREE,
+    MODEL_KINDS,
+    TASK_SECONDS,
+    TaskCost,
+    expected_nano_usd,
+    task_cost,
+    task_seconds,
+)
 from jobs.planner.plan import Estimate, Plan, PlannedStage, PlannedTask
 from jobs.planner.request import Document, JobRequest
 from jobs.policies.policy import EndpointSpec, PolicySpec
@@ -20,6 +28,10 @@ LOW, HIGH = 0.5, 1.5
 """Estimates are right within a factor of two at best; this is the range they are shown with."""
 
 SLOTS_ASSUMED = 2
+ENCODE = msgspec.json.Encoder().encode
+WORK_FIELDS = {"batch": "requests", "pipeline": "tasks"}
+"""What to make less of in a job that has too many tasks; documents for the other types."""
+
 MAX_SLEEP_MILLISECONDS = 60_000
 
 
@@ -34,7 +46,9 @@ class Draft:
     kinds: frozenset[str]
     stages: list[PlannedStage] = field(default_factory=list)
     tasks: list[PlannedTask] = field(default_factory=list)
-    costs: list[TaskCost] = field(default_factory=list)
+    costs: list[tuple[str, str, TaskCost]] = field(default_factory=list)
+    """Kind, model and cost of each task that calls a model."""
+
     models: set[str] = field(default_factory=set)
 
     def stage(self, name: str, *, most_spawned: int = 0) -> int:
@@ -56,21 +70,28 @@ class Draft:
     ) -> int:
         """Add a task and return its index."""
         text = encode(value)
-        cost = task_cost(
-            kind,
-            text,
-            _max_tokens(value, parameters),
-            model=model,
-            endpoints=self.endpoints,
-            collected=len(needs) + len(collects),
-        )
+        parameters_text = encode(parameters) if parameters else "{}"
+        cost = FREE
+        if kind in MODEL_KINDS:
+            cost = task_cost(
+                kind,
+                text,
+                _max_tokens(value, parameters),
+                model=model,
+                endpoints=self.endpoints,
+                collected=len(needs) + len(collects),
+                parameters_text=parameters_text,
+                group_tokens=_whole((parameters or {}).get("group_tokens")),
+            )
+            self.costs.append((kind, model, cost))
+            self.models.add(model)
         self.tasks.append(
             PlannedTask(
                 name=name,
                 kind=kind,
                 stage=stage,
                 input=text,
-                parameters=encode(parameters) if parameters else "{}",
+                parameters=parameters_text,
                 model=model,
                 needs=needs,
                 collects=collects,
@@ -78,9 +99,6 @@ class Draft:
                 ceiling_nano_usd=cost.ceiling_nano_usd,
             )
         )
-        self.costs.append(cost)
-        if model:
-            self.models.add(model)
         return len(self.tasks) - 1
 
     def model(self, asked: str | None, default: str, field_name: str = "model") -> str:
@@ -98,18 +116,22 @@ class Draft:
         if not self.policy.allows_model(name) or not any(
             self.policy.allows_location(endpoint.location) for endpoint in served
         ):
-            allowed = ", ".join(self.policy.models)
-            raise PolicyDenied(f"{field_name}: the policy allows {allowed}, not {name!r}")
+            raise _denied(self.policy, name, field_name)
         return name
 
     def kind_model(self, kind: str, asked: str | None, field_name: str) -> str:
-        """The model for a task of this kind; empty for kinds that call none."""
+        """The model for a task of this kind; empty for kinds that call none.
+
+        The job's own ``model`` is a chat model, but in a job that only embeds.
+        """
         if kind == "embed":
             return self.model(asked, self.policy.embedding_model, field_name)
         if kind in ("chat", "reduce", "label"):
-            return self.model(asked, self.policy.chat_model, field_name)
+            return self.model(asked or self.request.model, self.policy.chat_model, field_name)
         if asked:
-            raise InvalidRequest.field(field_name, f"tasks of kind {kind!r} use no model; leave it out")
+            raise InvalidRequest.field(
+                field_name, f"tasks of kind {kind!r} use no model; leave it out"
+            )
         return ""
 
     def check_kind(self, kind: str, field_name: str) -> None:
@@ -124,7 +146,8 @@ class Draft:
         bound = min(self.policy.max_tasks, MAX_TASKS)
         if most > bound:
             text = f"the plan has up to {most} tasks; the policy allows {bound}; split the job"
-            raise PlanRefused(text, fields=[FieldError("type", text)])
+            where = WORK_FIELDS.get(self.request.type, "documents")
+            raise PlanRefused(f"{where}: {text}", fields=[FieldError(where, text)])
         counts = [0] * len(self.stages)
         for task in self.tasks:
             counts[task.stage] += 1
@@ -142,12 +165,12 @@ class Draft:
 
     def _estimate(self) -> Estimate:
         spawned = self._spawned_costs()
-        pairs = [(cost, task.model) for cost, task in zip(self.costs, self.tasks, strict=True)]
+        pairs = [(cost, model) for _, model, cost in self.costs]
         pairs += [(cost, self.policy.chat_model) for cost in spawned]
         expected = expected_nano_usd(pairs, self.endpoints)
-        seconds = sum(
-            task_seconds(task.kind, cost) for cost, task in zip(self.costs, self.tasks, strict=True)
-        ) + sum(task_seconds("label", cost) for cost in spawned)
+        seconds = (len(self.tasks) - len(self.costs)) * TASK_SECONDS
+        seconds += sum(task_seconds(kind, cost) for kind, _, cost in self.costs)
+        seconds += sum(task_seconds("label", cost) for cost in spawned)
         return Estimate(
             input_tokens=sum(cost.input_tokens for cost, _ in pairs),
             output_tokens=sum(cost.output_tokens for cost, _ in pairs),
@@ -166,7 +189,7 @@ class Draft:
 
 def encode(value: Any) -> str:
     """JSON text of a value."""
-    return msgspec.json.encode(value).decode()
+    return ENCODE(value).decode()
 
 
 def _max_tokens(value: Any, parameters: dict[str, Any] | None) -> int | None:
@@ -175,20 +198,24 @@ def _max_tokens(value: Any, parameters: dict[str, Any] | None) -> int | None:
     places = [parameters or {}, body if isinstance(body, dict) else {}]
     for place in places:
         for name in ("max_tokens", "max_completion_tokens"):
-            asked = place.get(name)
-            if isinstance(asked, int) and 0 < asked <= 1_000_000:
+            if asked := _whole(place.get(name)):
                 return asked
     return None
 
 
+def _whole(value: Any) -> int | None:
+    usable = isinstance(value, int) and not isinstance(value, bool) and 0 < value <= 1_000_000
+    return value if usable else None
+
+
+def _denied(policy: PolicySpec, model: str, field_name: str) -> PolicyDenied:
+    if policy.allows_model(model):
+        places = ", ".join(policy.locations)
+        text = f"{model!r} answers at none of the locations that the policy allows: {places}"
+    else:
+        text = f"the policy allows the models {', '.join(policy.models)}, not {model!r}"
+    return PolicyDenied(f"{field_name}: {text}", fields=[FieldError(field_name, text)])
+
+
 def _hash(stages: Sequence[PlannedStage], tasks: Sequence[PlannedTask]) -> str:
-    digest = hashlib.sha256()
-    digest.update(msgspec.json.encode(stages))
-    for task in tasks:
-        digest.update(
-            repr(
-                (task.name, task.kind, task.stage, task.input, task.parameters, task.model,
-                 task.needs, task.collects, task.ceiling_nano_usd)
-            ).encode("utf-8", "surrogatepass")
-        )
-    return digest.hexdigest()
+    return hashlib.sha256(ENCODE((stages, tasks))).hexdigest()

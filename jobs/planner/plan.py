@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class PlannedTask:
+
+class PlannedTask(msgspec.Struct, frozen=True, gc=False):
     """One task to be. ``needs`` and ``collects`` are indexes into ``Plan.tasks``."""
 
     name: str
@@ -24,7 +25,7 @@ class PlannedTask:
 
 @dataclass(frozen=True, slots=True)
 class PlannedStage:
-    """A group of alike tasks: ``planned_min`` known now, up to ``planned_max`` with spawned ones."""
+    """Alike tasks: ``planned_min`` known now, up to ``planned_max`` with spawned ones."""
 
     name: str
     planned_min: int

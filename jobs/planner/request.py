@@ -81,7 +81,9 @@ class JobRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     deadline_seconds: Annotated[float, Meta(gt=0, le=31_536_000)] | None = None
     plan_hash: Annotated[str, Meta(max_length=64)] | None = None
     labels: Annotated[
-        dict[Annotated[str, Meta(max_length=63)], Annotated[str, Meta(max_length=255)]],
+        dict[
+            Annotated[str, Meta(min_length=1, max_length=63)], Annotated[str, Meta(max_length=255)]
+        ],
         Meta(max_length=MAX_LABELS),
     ] = {}
 

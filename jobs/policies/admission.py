@@ -1,9 +1,9 @@
 """Whether a policy admits a request, and within which limits."""
 
-import math
 from dataclasses import dataclass
+from decimal import Decimal
 
-from jobs.errors import PolicyDenied
+from jobs.errors import FieldError, PolicyDenied
 from jobs.planner.request import JobRequest
 from jobs.policies.policy import PolicySpec
 from jobs.states import PRIORITIES
@@ -47,7 +47,7 @@ def admit(request: JobRequest, policy: PolicySpec, *, default_max_attempts: int)
         max_parallelism=_whole(
             _tightest("max_parallelism", request.max_parallelism, policy.max_parallelism)
         ),
-        limit_nano_usd=None if limit_usd is None else math.floor(limit_usd * NANO),
+        limit_nano_usd=None if limit_usd is None else _nano(limit_usd),
         schedule_to_start_seconds=policy.schedule_to_start_seconds,
         start_to_close_seconds=policy.start_to_close_seconds,
         schedule_to_close_seconds=policy.schedule_to_close_seconds,
@@ -60,15 +60,24 @@ def admit(request: JobRequest, policy: PolicySpec, *, default_max_attempts: int)
 
 def _require(field: str, value: str, allowed: list[str]) -> None:
     if value not in allowed:
-        raise PolicyDenied(
-            f"{field}: the policy does not allow {value!r}; it allows: {', '.join(allowed)}"
+        raise _denied(
+            field, f"the policy does not allow {value!r}; it allows: {', '.join(allowed)}"
         )
 
 
 def _tightest(field: str, asked: float | None, bound: float | None) -> float | None:
     if asked is not None and bound is not None and asked > bound:
-        raise PolicyDenied(f"{field}: the policy allows at most {bound:g}, not {asked:g}")
+        raise _denied(field, f"the policy allows at most {bound:,}, not {asked:,}")
     return bound if asked is None else asked
+
+
+def _denied(field: str, text: str) -> PolicyDenied:
+    return PolicyDenied(f"{field}: {text}", fields=[FieldError(field, text)])
+
+
+def _nano(usd: float) -> int:
+    """Nano-USD of the amount as it was written; a float's product would be one short at times."""
+    return int(Decimal(repr(usd)) * NANO)
 
 
 def _whole(value: float | None) -> int | None:

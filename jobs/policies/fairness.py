@@ -81,30 +81,52 @@ def choose(
         rooms = by_place[limit.tenant, limit.priority]
         rooms[limit.job] = min(limit.room, rooms.get(limit.job, limit.room))
     picks: list[Pick] = []
-    for priority, share in _shares(groups, want, bounds, turn):
+    for group, count in _overdue(groups, want, bounds, turn, tenant_room):
+        picks += _picks(group, count, by_place[group.tenant, group.priority], count)
+    for priority in sorted({group.priority for group in groups}, reverse=True):
         members = [group for group in groups if group.priority == priority]
-        for group, count in _grants(members, share, expected_tokens, weights):
+        for group, count in _grants(members, want, expected_tokens, weights):
             room = tenant_room.get(group.tenant, UNLIMITED)
             if room > 0:
                 picks += _picks(group, count, by_place[group.tenant, priority], room)
     return picks
 
 
-def _shares(
-    groups: Sequence[Group], want: int, bounds: Mapping[int, float], turn: int
-) -> Iterator[tuple[int, int]]:
-    """``(priority, most)`` in the order of trying; a starved class goes first with its tenth."""
-    oldest: dict[int, float] = defaultdict(float)
-    for group in groups:
-        oldest[group.priority] = max(oldest[group.priority], group.oldest_seconds)
-    priorities = sorted(oldest, reverse=True)
+def _overdue(
+    groups: Sequence[Group],
+    want: int,
+    bounds: Mapping[int, float],
+    turn: int,
+    tenant_room: Mapping[int, int],
+) -> Iterator[tuple[Group, int]]:
+    """The tenth for the highest lower class that waits beyond its bound; counts are per tenant.
+
+    Its tenants take these grants in rotation and not by served time, so that one whose jobs may
+    all start nothing does not hold up the others.
+    """
     due = (turn + want) // STARVED_SHARE - turn // STARVED_SHARE
+    priorities = sorted({group.priority for group in groups}, reverse=True)
     for priority in priorities[1:]:
-        if due > 0 and oldest[priority] > bounds.get(priority, float("inf")):
-            yield priority, due
-            break
-    for priority in priorities:
-        yield priority, want
+        members = [group for group in groups if group.priority == priority]
+        oldest = max(group.oldest_seconds for group in members)
+        if due > 0 and oldest > bounds.get(priority, float("inf")):
+            counts = _rotated(members, due, turn // STARVED_SHARE, tenant_room)
+            for tenant, count in counts.items():
+                yield from ((group, count) for group in members if group.tenant == tenant)
+            return
+
+
+def _rotated(
+    members: Sequence[Group], due: int, first: int, tenant_room: Mapping[int, int]
+) -> Mapping[int, int]:
+    rooms = {each.tenant: tenant_room.get(each.tenant, UNLIMITED) for each in members}
+    tenants = sorted(tenant for tenant, room in rooms.items() if room > 0)
+    counts: dict[int, int] = defaultdict(int)
+    for place in range(first, first + due):
+        if tenants:
+            tenant = tenants[place % len(tenants)]
+            counts[tenant] = min(counts[tenant] + 1, rooms[tenant])
+    return counts
 
 
 def _grants(
@@ -129,9 +151,7 @@ def _grants(
     return [(group, count) for group, count in fair if count] + rest
 
 
-def _picks(
-    group: Group, count: int, rooms: Mapping[int, int], tenant_room: int
-) -> Iterator[Pick]:
+def _picks(group: Group, count: int, rooms: Mapping[int, int], tenant_room: int) -> Iterator[Pick]:
     """The group's range, cut round its constrained jobs; older jobs first."""
 
     def pick(low: int, high: int, job_room: int) -> Iterator[Pick]:

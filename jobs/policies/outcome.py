@@ -9,9 +9,7 @@ FAILED = {
 }
 
 
-def tolerance_passed(
-    *, total: int, dead_lettered: int, max_failed_percent: float | None
-) -> bool:
+def tolerance_passed(*, total: int, dead_lettered: int, max_failed_percent: float | None) -> bool:
     """Whether more tasks failed than the job tolerates; without a limit none are too many."""
     if max_failed_percent is None:
         return False
@@ -34,7 +32,11 @@ def job_end(
     ``final_succeeded`` says whether a task that nothing depends on succeeded.
     """
     if cancel_requested and succeeded < total:
-        return JobStatus.CANCELLED, Reason.CANCELLED, f"{cancelled} of {total} tasks were cancelled."
+        return (
+            JobStatus.CANCELLED,
+            Reason.CANCELLED,
+            f"{cancelled} of {total} tasks were cancelled.",
+        )
     if failed_reason is not None and (succeeded < total):
         return JobStatus.FAILED, failed_reason, FAILED[failed_reason]
     if tolerance_passed(

@@ -53,7 +53,7 @@ class PolicySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return "*" in self.models or model in self.models
 
     def allows_location(self, location: str) -> bool:
-        """Whether data may go to this location; an endpoint without one is never allowed by name."""
+        """Whether data may go to this location."""
         return "*" in self.locations or location in self.locations
 
 

@@ -6,8 +6,14 @@ FIRST_DELAY_SECONDS = 1.0
 LONGEST_DELAY_SECONDS = 60.0
 """Exponential backoff from one second, doubling, as Temporal's default policy starts."""
 
-WAITS = frozenset({"rate_limited", "overloaded"})
-"""The other side asks for patience: the attempt is given back, schedule-to-close bounds it."""
+DOUBLINGS = 6
+"""As many as it takes to reach the longest delay; more would only overflow."""
+
+GIVEN_BACK = frozenset({"rate_limited", "overloaded", "released"})
+"""The other side asks for patience, or the agent could not run it.
+
+The attempt is given back; schedule-to-close bounds how often.
+"""
 
 HOPELESS = frozenset({"invalid_input", "permanent"})
 """The same input would fail again."""
@@ -62,9 +68,7 @@ def after_failure(
         return FailJob(error_code, message)
     if error_class in HOPELESS:
         return Bury(error_code, message)
-    if error_class == "released":
-        return Requeue(0.0, give_back=True)
-    given_back = error_class in WAITS
+    given_back = error_class in GIVEN_BACK
     if not given_back and attempt >= max_attempts:
         return Bury(error_code, message)
     delay = _delay(error_class, attempt, retry_after_seconds, jitter)
@@ -77,8 +81,8 @@ def after_failure(
 
 
 def _delay(error_class: str, attempt: int, retry_after_seconds: float, jitter: float) -> float:
-    if error_class == "worker_lost":
+    if error_class in ("worker_lost", "released"):
         return 0.0
-    longest = min(FIRST_DELAY_SECONDS * 2 ** (attempt - 1), LONGEST_DELAY_SECONDS)
+    longest = min(FIRST_DELAY_SECONDS * 2.0 ** min(attempt - 1, DOUBLINGS), LONGEST_DELAY_SECONDS)
     backoff = longest * (0.5 + jitter / 2)
     return max(backoff, retry_after_seconds)

@@ -68,9 +68,7 @@ class WorkerService(worker_pb2_grpc.WorkerServiceServicer):
         _between("outcomes", len(request.outcomes), 0, MAX_OUTCOMES)
         want = _between("want", request.want, 0, MAX_CLAIM)
         reports = [conversion.report_of(outcome) for outcome in request.outcomes]
-        answer = self._settle(
-            SettleRequest(worker, reports, want, settings.DAEF_LEASE_SECONDS)
-        )
+        answer = self._settle(SettleRequest(worker, reports, want, settings.DAEF_LEASE_SECONDS))
         return worker_pb2.SettleResponse(
             results=conversion.settle_results(request.outcomes, answer.answers),
             tasks=conversion.claimed_tasks(answer.tasks),

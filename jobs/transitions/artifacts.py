@@ -26,9 +26,7 @@ order by t.id limit %(page)s
 """
 
 
-def append_lines(
-    owner: int, lines: Sequence[tuple[int, int, str]], *, most: int
-) -> None:
+def append_lines(owner: int, lines: Sequence[tuple[int, int, str]], *, most: int) -> None:
     """Keep ``(task, epoch, text)`` of tasks the worker holds, at most ``most`` per attempt."""
     if lines:
         fetch(

@@ -35,7 +35,8 @@ with recursive head as (
         order by r.priority, r.tenant_id, r.task_id limit 1) n
 )
 select head.capability, head.priority, head.tenant_id,
-    extract(epoch from clock_timestamp() - (select t.queued_at from task t where t.id = head.task_id)),
+    extract(epoch from clock_timestamp()
+        - (select t.queued_at from task t where t.id = head.task_id)),
     coalesce((select s.served from served_time s where s.pool_id = %(pool)s
         and s.priority = head.priority and s.tenant_id = head.tenant_id), 0),
     coalesce((select s.served from served_time s where s.pool_id = %(pool)s
@@ -237,7 +238,7 @@ def claim(
     want: int,
     lease_seconds: float,
 ) -> list[ClaimedRow]:
-    """Take up to ``want`` ready tasks for the worker ``owner``; the caller holds the pool's lock."""
+    """Take up to ``want`` ready tasks for ``owner``; the caller holds the pool's lock."""
     rows = fetch(
         CLAIM,
         {

@@ -88,7 +88,7 @@ select id, stage from t
 
 
 class MovedTask(NamedTuple):
-    """A dependent that moved: to ``Queued``, ``Cancelled``, or stayed ``Blocked`` with less to wait for."""
+    """A dependent that is ``Queued`` or ``Cancelled`` now, or ``Blocked`` with less to wait for."""
 
     id: int
     job_id: int

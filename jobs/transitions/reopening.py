@@ -140,6 +140,4 @@ def reopen_job(job: int, tasks: Sequence[int], *, actor: str) -> None:
         "where id >= %s::bigint << 20 and id < (%s::bigint + 1) << 20",
         (job, job),
     )[0][0]
-    execute(
-        REOPEN_JOB, {"job": job, "tasks": integers(tasks), "actor": actor, "dearest": dearest}
-    )
+    execute(REOPEN_JOB, {"job": job, "tasks": integers(tasks), "actor": actor, "dearest": dearest})

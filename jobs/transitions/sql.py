@@ -28,7 +28,7 @@ def integers(values: Iterable[int]) -> str:
 def columns(rows: Sequence[NamedTuple], fields: Sequence[str]) -> dict[str, Any]:
     """Rows turned into one array per field, the shape that ``unnest`` takes."""
     if not rows:
-        return {field: "{}" for field in fields}
+        return dict.fromkeys(fields, "{}")
     return dict(zip(fields, map(_array, zip(*rows, strict=True)), strict=True))
 
 

@@ -1,4 +1,4 @@
-"""A planned job becomes rows: one statement for the job, its tasks, edges, stages and queue entries."""
+"""A planned job becomes rows: job, tasks, edges, stages and queue entries in one statement."""
 
 from dataclasses import dataclass
 from datetime import datetime

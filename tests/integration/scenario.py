@@ -105,8 +105,13 @@ def failure(task: ClaimedRow, error_class: str = "permanent", code: str = "broke
 
 
 def register(
-    *, pool: str = "default", slots: int = 16, kinds: Sequence[str] = KINDS,
-    models: Sequence[str] = MODELS, owner: str | None = None, lease_seconds: float = LEASE_SECONDS,
+    *,
+    pool: str = "default",
+    slots: int = 16,
+    kinds: Sequence[str] = KINDS,
+    models: Sequence[str] = MODELS,
+    owner: str | None = None,
+    lease_seconds: float = LEASE_SECONDS,
 ) -> Hand:
     """A worker that has registered."""
     worker = fleet.register(

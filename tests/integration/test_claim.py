@@ -6,9 +6,16 @@ import pytest
 from django.db import connection
 
 from jobs.models import Budget, Lease, Ready, Task
-from tests.integration.scenario import register, reloaded, statuses, submit_echo, submit_pipeline, tenant
+from tests.integration.scenario import (
+    register,
+    reloaded,
+    statuses,
+    submit_echo,
+    submit_pipeline,
+    tenant,
+)
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("sound_database")]
 
 
 def test_a_claimed_task_runs_under_a_lease_of_its_worker():
@@ -16,7 +23,12 @@ def test_a_claimed_task_runs_under_a_lease_of_its_worker():
     worker = register()
     (claimed,) = worker.claim(4)
     task = Task.objects.get(pk=claimed.id)
-    assert (task.status, task.owner, task.attempt, task.epoch) == ("Running", worker.worker.pk, 1, 1)
+    assert (task.status, task.owner, task.attempt, task.epoch) == (
+        "Running",
+        worker.worker.pk,
+        1,
+        1,
+    )
     assert Lease.objects.get(job_id=job.pk).task_ids == [task.pk]
     assert reloaded(job).status == "Running"
 

@@ -18,7 +18,7 @@ from tests.integration.scenario import (
     success,
 )
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("sound_database")]
 
 
 def cancel(job):
@@ -31,7 +31,8 @@ def test_a_cancelled_job_ends_its_waiting_and_running_tasks():
     cancel(job)
     assert set(statuses(job)) == {"Cancelled"}
     assert (reloaded(job).status, reloaded(job).reason) == ("Cancelled", "Cancelled")
-    assert not Ready.objects.exists() and not Lease.objects.exists()
+    assert not Ready.objects.exists()
+    assert not Lease.objects.exists()
 
 
 def test_cancelling_twice_changes_nothing():

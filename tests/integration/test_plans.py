@@ -1,4 +1,4 @@
-"""The hot statements' plans at a million queued tasks: index probes only, whatever the statistics say."""
+"""The hot statements' plans at a million queued tasks: index probes only."""
 
 import re
 

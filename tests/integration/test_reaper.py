@@ -9,7 +9,7 @@ from jobs.models import Attempt, DeadLetter, Job, Lease, Task
 from jobs.transitions.sql import execute
 from tests.integration.scenario import register, reloaded, statuses, submit_echo, submit_pipeline
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("sound_database")]
 
 
 def expire_leases():

@@ -53,9 +53,7 @@ class Agent:
 
     def call(self, method: str, request, **options):
         """Call a method with the agent's token."""
-        return getattr(self.stub, method)(
-            request, metadata=self.metadata, timeout=10, **options
-        )
+        return getattr(self.stub, method)(request, metadata=self.metadata, timeout=10, **options)
 
     def claim(self, want: int = 1):
         """Claimed tasks."""
@@ -210,7 +208,8 @@ def test_a_large_input_is_read_as_an_artifact(channel):
     submit_pipeline({"name": "a", "input": text})
     agent = Agent(channel)
     (task,) = agent.claim()
-    assert task.has_large_input and not task.input
+    assert task.has_large_input
+    assert not task.input
     assert json.loads(agent.read(task, "input")) == text
 
 

@@ -1,0 +1,1 @@
+"""The database backend: PostgreSQL with metrics and an error that helps where none is there."""

@@ -1,0 +1,83 @@
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from django.db import connection
+
+from daef_site import env, ports
+from daef_site.children import exit_with_parent
+from jobs import reaper, ticketer
+from jobs.rpc import server as rpc_server
+
+logger = logging.getLogger(__name__)
+# How long calls may go on after the end was asked for.
+GRACE_SECONDS = 2.0
+
+
+class Command(BaseCommand):
+    help = "gRPC (JobService, WorkerService) and the controllers in one process."
+    requires_system_checks: list[str] = []
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        _check_surroundings()
+        stop, broken = threading.Event(), threading.Event()
+        _stop_on_signals(stop)
+        if os.environ.get("DAEF_SUPERVISED"):
+            exit_with_parent()
+        server = rpc_server.serve(env.shown_address(*settings.DAEF_GRPC_ADDR))
+        loops = [
+            _start_loop("reaper", reaper.run_forever, stop, broken),
+            _start_loop("ticketer", ticketer.run_forever, stop, broken),
+        ]
+        stop.wait()
+        server.stop(GRACE_SECONDS).wait(GRACE_SECONDS + 1)
+        for loop in loops:
+            loop.join(GRACE_SECONDS)
+        if broken.is_set():
+            raise SystemExit(1)
+
+
+def _check_surroundings() -> None:
+    """Raise NoStore or CommandError before anything is started that could not work."""
+    connection.ensure_connection()
+    connection.close()
+    try:
+        ports.require_free(*settings.DAEF_GRPC_ADDR, "DAEF_GRPC_ADDR")
+    except ports.PortTaken as error:
+        raise CommandError(str(error)) from error
+
+
+def _stop_on_signals(stop: threading.Event) -> None:
+    def ask(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, ask)
+
+
+def _start_loop(
+    name: str,
+    run_forever: Callable[[threading.Event], object],
+    stop: threading.Event,
+    broken: threading.Event,
+) -> threading.Thread:
+    """A controller in a thread; when it ends by itself, so does the process, to be restarted."""
+
+    def body() -> None:
+        try:
+            run_forever(stop)
+        except Exception:
+            logger.exception("%s failed", name)
+        if not stop.is_set():
+            broken.set()
+            stop.set()
+
+    thread = threading.Thread(target=body, name=name, daemon=True)
+    thread.start()
+    return thread

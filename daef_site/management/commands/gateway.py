@@ -1,0 +1,34 @@
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from daef_site import ground, local, migrations_lock, ports, processes, stores
+
+FAILURES = (
+    processes.CannotStart,
+    ports.PortTaken,
+    stores.StoreFailed,
+    ground.NoGround,
+    migrations_lock.MigrationsBusy,
+)
+
+
+class Command(BaseCommand):
+    help = "A whole control plane: the stores, HTTP, gRPC and the controllers."
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--http-only", action="store_true", help="leave gRPC and controllers to others"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        start(processes.Wish(http_only=options["http_only"]))
+
+
+def start(wish: processes.Wish) -> None:
+    """Run the fabric; what prevents it becomes one clear line and exit code 1."""
+    try:
+        local.run(wish)
+    except FAILURES as error:
+        raise CommandError(str(error)) from error

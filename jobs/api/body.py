@@ -1,0 +1,70 @@
+"""Reading request bodies: once, bounded, and only in the content types that were promised."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from rest_framework.request import Request
+
+from jobs.api.middleware import MAX_BODY_BYTES, body_too_large
+from jobs.errors import MalformedBody, UnsupportedMediaType
+from jobs.planner.request import parse_json
+
+JSON_TYPE: Final = "application/json"
+UTF8_NAMES: Final = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
+
+
+def json_bytes(request: Request, *, limit: int = MAX_BODY_BYTES) -> bytes:
+    """Return the body of a JSON request, not yet parsed.
+
+    Raises UnsupportedMediaType, BodyTooLarge, and MalformedBody for an empty one.
+    """
+    check_content_type(request, (JSON_TYPE,))
+    body = read_body(request, limit)
+    if not body.strip():
+        raise MalformedBody("The body is empty: send a JSON object.")
+    return body
+
+
+def json_object(request: Request) -> dict[str, Any]:
+    """Return the body as a JSON object, read as strictly as a job request."""
+    document = parse_json(json_bytes(request))
+    if not isinstance(document, dict):
+        raise MalformedBody("The body must be a JSON object: {…}.")
+    return document
+
+
+def check_content_type(request: Request, allowed: tuple[str, ...]) -> str:
+    """Return the media type when it is one of `allowed`, in UTF-8; else UnsupportedMediaType."""
+    media_type, *parameters = request.META.get("CONTENT_TYPE", "").split(";")
+    media_type = media_type.strip().lower()
+    if media_type not in allowed:
+        shown = ascii(media_type[:60]) if media_type else "none"
+        raise UnsupportedMediaType(
+            f"Content-Type is {shown}; send one of: {', '.join(allowed)} (UTF-8)."
+        )
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        charset = value.strip().strip('"').lower()
+        if name.strip().lower() == "charset" and charset not in UTF8_NAMES:
+            raise UnsupportedMediaType("The charset must be utf-8.")
+    return media_type
+
+
+def read_body(request: Request, limit: int) -> bytes:
+    """Return up to `limit` bytes of body; raises BodyTooLarge, or MalformedBody when cut short."""
+    if is_chunked(request):
+        body = request.META["wsgi.input"].read(limit + 1)
+        if len(body) > limit:
+            raise body_too_large(limit)
+        return bytes(body)
+    length = int(request.META.get("CONTENT_LENGTH") or 0)
+    body = request._request.read(length) if length else b""
+    if len(body) < length:
+        raise MalformedBody("The body ended before its Content-Length.")
+    return body
+
+
+def is_chunked(request: Request) -> bool:
+    """Tell whether the body's length is not known beforehand."""
+    return not request.META.get("CONTENT_LENGTH") and "HTTP_TRANSFER_ENCODING" in request.META

@@ -1,0 +1,110 @@
+"""Taking in a job, the same way for every door: parse, tenant, rate, documents, then the action."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from access.actors import Actor
+from access.models import Tenant
+from access.tenants import find_tenant, resolve_tenant
+from access.throttles import take_submission
+from jobs.actions.submit import Submission, plan_request, submit_job
+from jobs.errors import InvalidRequest
+from jobs.planner.documents import numbered
+from jobs.planner.request import Document, JobRequest, parse_job_request
+from jobs.queries.documents import file_documents
+from jobs.queries.formats import usd, usd_or_none
+
+MAX_KEY_CHARACTERS: Final = 255
+
+
+@dataclass(frozen=True)
+class Intake:
+    """A request that was read: what to do, for whom, with which documents."""
+
+    request: JobRequest
+    tenant: Tenant
+    documents: Sequence[Document]
+    sha256: str
+
+
+def submit(body: bytes, *, actor: Actor, idempotency_key: str | None, now: datetime) -> Submission:
+    """Store the job of a request body. Raises DaefError or AccessError; then nothing is stored."""
+    key = check_key(idempotency_key)
+    taken = _take_in(body, actor, dry=False)
+    return submit_job(
+        request=taken.request,
+        documents=taken.documents,
+        tenant=taken.tenant,
+        actor=actor,
+        now=now,
+        idempotency_key=key,
+        request_sha256=taken.sha256,
+    )
+
+
+def preview(body: bytes, *, actor: Actor) -> dict[str, Any]:
+    """Return the plan of a request body in the contract's shape; writes nothing."""
+    taken = _take_in(body, actor, dry=True)
+    plan, limits, revision = plan_request(request=taken.request, documents=taken.documents)
+    estimate = plan.estimate
+    return {
+        "dry_run": True,
+        "plan_hash": plan.hash,
+        "type": taken.request.type,
+        "tenant": taken.tenant.name,
+        "policy": str(revision),
+        "pool": limits.pool,
+        "tasks": len(plan.tasks),
+        "stages": [
+            {
+                "name": stage.name,
+                "planned_min": stage.planned_min,
+                "planned_max": stage.planned_max,
+            }
+            for stage in plan.stages
+        ],
+        "models": list(plan.models),
+        "estimate": {
+            "input_tokens": estimate.input_tokens,
+            "output_tokens": estimate.output_tokens,
+            "cost_low_usd": usd(estimate.cost_low_nano_usd),
+            "cost_expected_usd": usd(estimate.cost_expected_nano_usd),
+            "cost_high_usd": usd(estimate.cost_high_nano_usd),
+            "seconds_low": estimate.seconds_low,
+            "seconds_high": estimate.seconds_high,
+        },
+        "limit_usd": usd_or_none(limits.limit_nano_usd),
+    }
+
+
+def check_key(key: str | None) -> str | None:
+    """Return the Idempotency-Key when it can be one. Raises InvalidRequest."""
+    if key is None:
+        return None
+    if 0 < len(key) <= MAX_KEY_CHARACTERS and key.isascii() and key.isprintable():
+        return key
+    raise InvalidRequest.field(
+        "Idempotency-Key", f"use 1 to {MAX_KEY_CHARACTERS} printable ASCII characters"
+    )
+
+
+def _take_in(body: bytes, actor: Actor, *, dry: bool) -> Intake:
+    request = parse_job_request(body)
+    tenant = (find_tenant if dry else resolve_tenant)(request.tenant, actor)
+    if not dry:
+        take_submission(tenant.pk)
+    documents = _documents(request, tenant, actor)
+    return Intake(request, tenant, documents, hashlib.sha256(body).hexdigest())
+
+
+def _documents(request: JobRequest, tenant: Tenant, actor: Actor) -> Sequence[Document]:
+    if request.file_id is None:
+        return numbered(request.documents or ())
+    if request.documents:
+        raise InvalidRequest.field("file_id", "give either documents or file_id, not both")
+    return file_documents(request, tenant.name, actor)

@@ -1,0 +1,89 @@
+"""Fixtures: a private PostgreSQL and Redis, started when a test first needs them."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from daef_site import stores
+
+
+@dataclass(frozen=True)
+class Stores:
+    """Where the test run's servers are."""
+
+    data: Path
+    postgres_dsn: str
+    redis_url: str
+    agent_redis_url: str
+
+
+@pytest.fixture(scope="session")
+def make_folder() -> Iterator[Callable[[], Path]]:
+    """Makes temporary folders that every user may pass through, as root's PostgreSQL needs.
+
+    Not pytest's own: each new run closes /tmp/pytest-of-<user> to others, also under older runs.
+    """
+    made: list[Path] = []
+
+    def make() -> Path:
+        made.append(Path(tempfile.mkdtemp(prefix="daef-test-")))
+        made[-1].chmod(0o711)
+        return made[-1]
+
+    yield make
+    for folder in made:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def test_stores(make_folder: Callable[[], Path]) -> Iterator[Stores]:
+    """A PostgreSQL (nothing durable) and a Redis of our own in a temporary folder."""
+    data = make_folder()
+    postgres = stores.Postgres(data, keep=False)
+    redis = stores.Redis(data, keep=False)
+    try:
+        stores.start(redis)
+        stores.start(postgres)
+        yield Stores(data, postgres.dsn, redis.url, redis.agent_url)
+    finally:
+        postgres.stop()
+        redis.stop()
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(test_stores: Stores) -> None:
+    """Point Django at the test run's servers before the test database is made."""
+    from django.conf import settings
+    from django.db import connections
+
+    outside = os.environ.get("DAEF_TEST_POSTGRES_DSN", "")
+    parts = settings_module().database(outside or test_stores.postgres_dsn, pool_max=0)
+    connections.settings["default"].update(parts)
+    settings.DAEF_REDIS_URL = test_stores.redis_url
+    settings.DAEF_REDIS_AGENT_URL = test_stores.agent_redis_url
+    settings.DAEF_DATA_DIR = test_stores.data
+    # A fabric that happens to run in this checkout is none of the tests' business.
+    settings.DAEF_FABRIC = None
+
+
+def settings_module():
+    """The settings' module itself, for its functions."""
+    from daef_site import settings
+
+    return settings
+
+
+@pytest.fixture
+def redis_url(test_stores: Stores) -> Iterator[str]:
+    """The URL of an empty Redis database."""
+    import redis
+
+    client = redis.Redis.from_url(test_stores.redis_url)
+    client.flushdb()
+    yield test_stores.redis_url
+    client.close()

@@ -1,0 +1,85 @@
+"""The OpenAPI document: complete, valid in itself, fresh in the repository, browsable offline."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+
+from jobs.api.schema import openapi_text
+from jobs.api.urls import urlpatterns
+from jobs.errors import DaefError, catalogue
+from tests.integration.gateway import Gateway
+
+REFERENCE = Path(settings.BASE_DIR) / "docs" / "reference"
+
+
+@pytest.fixture(scope="module")
+def document():
+    return json.loads(openapi_text())
+
+
+def test_every_endpoint_and_method_is_in_it(document):
+    patterns: list[Any] = urlpatterns
+    for pattern in patterns:
+        operations = getattr(pattern.callback.cls, "operations", {})
+        address = "/v1/" + re.sub(r"<str:(\w+)>", r"{\1}", str(pattern.pattern))
+        for method in operations:
+            assert method in document["paths"][address], address
+
+
+def test_every_operation_says_what_can_go_wrong(document):
+    for address, methods in document["paths"].items():
+        for method, operation in methods.items():
+            responses = operation["responses"]
+            assert {"400", "500", "503"} <= set(responses), (address, method)
+            content = responses["500"]["content"]
+            assert list(content) == ["application/problem+json"]
+
+
+def test_every_reference_leads_somewhere(document):
+    text = json.dumps(document)
+    known = set(document["components"]["schemas"])
+    assert set(re.findall(r'#/components/schemas/([^"]+)"', text)) <= known
+
+
+def test_the_submit_body_is_described_field_by_field(document):
+    request = document["components"]["schemas"]["JobRequest"]
+    assert {"type", "input", "documents", "budget", "labels"} <= set(request["properties"])
+    assert request["additionalProperties"] is False
+
+
+def test_operation_ids_are_unique(document):
+    ids = [
+        operation["operationId"]
+        for methods in document["paths"].values()
+        for operation in methods.values()
+    ]
+    assert len(ids) == len(set(ids))
+
+
+def test_the_document_in_the_repository_is_fresh():
+    kept = (REFERENCE / "openapi.json").read_text(encoding="utf-8")
+    assert kept == openapi_text(), "run: python manage.py write_openapi"
+
+
+def test_the_error_reference_lists_every_code_with_its_statuses():
+    text = (REFERENCE / "errors.md").read_text(encoding="utf-8")
+    listed = dict(re.findall(r"^\| `(\w+)` \| (\d+) \|", text, re.MULTILINE))
+    errors: list[type[DaefError]] = [DaefError, *catalogue()]
+    expected = {error.code: str(error.http_status) for error in errors}
+    assert listed == expected
+    for error in catalogue():
+        title = (error.__doc__ or "").strip().splitlines()[0]
+        assert title in text
+
+
+@pytest.mark.django_db
+def test_the_schema_is_served_and_can_be_browsed_without_the_internet():
+    gateway = Gateway()
+    assert gateway.get("/v1/openapi.json").json()["info"]["title"] == "DAEF"
+    page = gateway.get("/v1/docs").content.decode()
+    assert "/v1/openapi.json" in page
+    assert not re.findall(r'(?:src|href)="https?://', page)

@@ -1,0 +1,76 @@
+"""The checker finds each kind of damage, and nothing on a sound database."""
+
+import json
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from jobs import integrity
+from jobs.transitions.sql import execute
+from tests.integration.scenario import failure, register, submit_job, submit_pipeline, success
+
+pytestmark = pytest.mark.django_db
+
+DAMAGE = {
+    "queued_once": "delete from ready where task_id = (select min(task_id) from ready)",
+    "only_queued_waits": "update ready set priority = 100",
+    "running_leased": "update lease set task_ids = '{}'",
+    "leased_running": "update lease set task_ids = task_ids || 12345::bigint",
+    "waiting_counted": "update task set waiting = 2 where status = 'Blocked'",
+    "ready_when_parents_ended": "insert into edge (parent_id, child_id, kind) select "
+    "(select id from task where status = 'Blocked' limit 1), id, 'collects' from task "
+    "where status = 'Queued'",
+    "needs_kept": "insert into edge (parent_id, child_id, kind) select "
+    "(select id from task where status = 'DeadLettered'), id, 'needs' from task "
+    "where status = 'Queued'",
+    "one_attempt_an_epoch": "delete from attempt where outcome = 'Succeeded'",
+    "claimed_once_an_epoch": "delete from job_event where kind = 'claimed'",
+    "one_result": "update task set result = null where status = 'Succeeded'",
+    "dead_letters_listed": "delete from dead_letter",
+    "stages_counted": "update job_stage set succeeded = succeeded + 1",
+    "jobs_whole": "update job set total_tasks = total_tasks + 1",
+    "budgets_reserved": "update budget set reserved_nano_usd = reserved_nano_usd + 1",
+    "usage_booked": "update task set input_tokens = 7",
+    "parallelism_kept": "update job set max_parallelism = 0",
+    "job_status": "update job set status = 'Suspended', reason = 'Suspended'",
+}
+
+
+@pytest.fixture
+def busy_database() -> None:
+    """Tasks of every status, a lease, a budget, a dead letter."""
+    submit_pipeline(
+        {"name": "a"}, {"name": "b"}, {"name": "c"}, {"name": "d"}, {"name": "e", "needs": ["c"]}
+    )
+    worker = register()
+    first, second, _ = worker.claim(3)
+    worker.settle(success(first), failure(second))
+    submit_job({"type": "chat", "input": "hello"})
+    worker.claim(1)
+    submit_job({"type": "chat", "input": "hello"})
+
+
+def test_every_rule_has_a_kind_of_damage_that_breaks_it():
+    assert {rule.name for rule in integrity.INVARIANTS} | {"job_status"} == set(DAMAGE)
+
+
+def test_a_busy_database_is_sound(busy_database):
+    assert integrity.check_all() == []
+
+
+@pytest.mark.parametrize("name", sorted(DAMAGE))
+def test_damage_is_found_and_named(busy_database, name):
+    assert execute(DAMAGE[name]) > 0
+    assert name in {violation.name for violation in integrity.check_all()}
+
+
+def test_the_command_names_the_rule_and_fails(busy_database, capsys):
+    execute(DAMAGE["dead_letters_listed"])
+    with pytest.raises(CommandError):
+        call_command("verify")
+    assert "dead_letters_listed" in capsys.readouterr().out
+
+
+def test_the_command_prints_json(busy_database, capsys):
+    call_command("verify", "--json")
+    assert json.loads(capsys.readouterr().out) == {"sound": True, "violations": []}

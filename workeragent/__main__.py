@@ -1,0 +1,46 @@
+"""`python -m workeragent`: join the fabric, take tickets, run tasks, until told to leave."""
+
+import logging
+import os
+import signal
+import sys
+import threading
+from types import FrameType
+
+from workeragent import agent
+from workeragent.config import ConfigurationError, StoppedWaitingError, load
+
+INTERRUPTED = 130
+"""Exit status after a second signal, as shells have it for Ctrl-C."""
+
+
+def main() -> int:
+    """Run the agent; answers the exit status."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s agent: %(message)s")
+    stop = threading.Event()
+
+    def leave(_number: int, _frame: FrameType | None) -> None:
+        if stop.is_set():
+            # The runner notices the closed pipe and ends as well.
+            os._exit(INTERRUPTED)
+        stop.set()
+
+    signal.signal(signal.SIGINT, leave)
+    signal.signal(signal.SIGTERM, leave)
+    try:
+        agent.run(lambda: load(say=_say, stop=stop), stop)
+    except ConfigurationError as error:
+        sys.stderr.write(f"daef agent: {error}\n")
+        return 1
+    except StoppedWaitingError:
+        pass
+    return 0
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,62 @@
+"""The registry of executors: one line per task kind, imported only in the runner."""
+
+import importlib
+import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import cast
+
+from workeragent.executors.context import TaskContext
+from workeragent.outcome import PermanentError, Result
+
+Executor = Callable[[TaskContext], Result]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where a kind's ``run`` is, and which packages it cannot work without."""
+
+    module: str
+    packages: tuple[str, ...] = ()
+    test_only: bool = False
+
+
+KINDS: dict[str, Entry] = {
+    "echo": Entry("workeragent.executors.echo"),
+    "chat": Entry("workeragent.executors.chat", ("numpy", "httpx")),
+    "embed": Entry("workeragent.executors.embed", ("numpy", "httpx")),
+    "cluster": Entry("workeragent.executors.cluster", ("numpy", "sklearn")),
+    "label": Entry("workeragent.executors.label", ("numpy", "sklearn", "httpx")),
+    "reduce": Entry("workeragent.executors.reduce", ("numpy", "httpx")),
+    "report": Entry("workeragent.executors.report", ("numpy", "sklearn")),
+    "fail": Entry("workeragent.executors.testing.fail", test_only=True),
+    "fail_attempts": Entry("workeragent.executors.testing.fail_attempts", test_only=True),
+    "exit": Entry("workeragent.executors.testing.exit", test_only=True),
+}
+
+
+def available_kinds(*, test_kinds: bool) -> list[str]:
+    """The kinds this installation can run, found without importing any of them."""
+    return [
+        kind
+        for kind, entry in KINDS.items()
+        if (test_kinds or not entry.test_only) and _installed(entry)
+    ]
+
+
+def load(kind: str) -> Executor:
+    """The executor of a kind. Raises PermanentError when this agent has none."""
+    entry = KINDS.get(kind)
+    if entry is None:
+        raise PermanentError("kind_unknown", "This agent has no executor for the task's kind.")
+    try:
+        return cast(Executor, importlib.import_module(entry.module).run)
+    except ImportError as error:
+        raise PermanentError(
+            "kind_unavailable", f"The executor needs a package that is missing: {error.name}."
+        ) from error
+
+
+def _installed(entry: Entry) -> bool:
+    specs = map(importlib.util.find_spec, (entry.module, *entry.packages))
+    return all(spec is not None and spec.origin for spec in specs)
