@@ -8,490 +8,1011 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('access', '0001_initial'),
+        ("access", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Artifact',
+            name="Artifact",
             fields=[
-                ('pk', models.CompositePrimaryKey('tenant_id', 'sha256', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('tenant_id', models.IntegerField()),
-                ('sha256', models.CharField(max_length=64)),
-                ('size_bytes', models.BigIntegerField()),
-                ('media_type', models.CharField(max_length=100)),
-                ('created_at', models.DateTimeField()),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "tenant_id",
+                        "sha256",
+                        blank=True,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("tenant_id", models.IntegerField()),
+                ("sha256", models.CharField(max_length=64)),
+                ("size_bytes", models.BigIntegerField()),
+                ("media_type", models.CharField(max_length=100)),
+                ("created_at", models.DateTimeField()),
             ],
             options={
-                'db_table': 'artifact',
+                "db_table": "artifact",
             },
         ),
         migrations.CreateModel(
-            name='ArtifactChunk',
+            name="ArtifactChunk",
             fields=[
-                ('pk', models.CompositePrimaryKey('tenant_id', 'sha256', 'number', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('tenant_id', models.IntegerField()),
-                ('sha256', models.CharField(max_length=64)),
-                ('number', models.IntegerField()),
-                ('data', models.BinaryField()),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "tenant_id",
+                        "sha256",
+                        "number",
+                        blank=True,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("tenant_id", models.IntegerField()),
+                ("sha256", models.CharField(max_length=64)),
+                ("number", models.IntegerField()),
+                ("data", models.BinaryField()),
             ],
             options={
-                'db_table': 'artifact_chunk',
+                "db_table": "artifact_chunk",
             },
         ),
         migrations.CreateModel(
-            name='Attempt',
+            name="Attempt",
             fields=[
-                ('pk', models.CompositePrimaryKey('task_id', 'epoch', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('task_id', models.BigIntegerField()),
-                ('epoch', models.IntegerField()),
-                ('generation', models.PositiveSmallIntegerField()),
-                ('number', models.PositiveSmallIntegerField()),
-                ('owner', models.BigIntegerField()),
-                ('started_at', models.DateTimeField()),
-                ('finished_at', models.DateTimeField()),
-                ('outcome', models.CharField(choices=[('Succeeded', 'Succeeded'), ('Failed', 'Failed'), ('Released', 'Released'), ('Lost', 'Lost'), ('Cancelled', 'Cancelled')], max_length=16)),
-                ('error_code', models.CharField(max_length=63, null=True)),
-                ('error_message', models.TextField(null=True)),
-                ('input_tokens', models.BigIntegerField(default=0)),
-                ('output_tokens', models.BigIntegerField(default=0)),
-                ('cost_nano_usd', models.BigIntegerField(default=0)),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "task_id",
+                        "epoch",
+                        blank=True,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("task_id", models.BigIntegerField()),
+                ("epoch", models.IntegerField()),
+                ("generation", models.PositiveSmallIntegerField()),
+                ("number", models.PositiveSmallIntegerField()),
+                ("owner", models.BigIntegerField()),
+                ("started_at", models.DateTimeField()),
+                ("finished_at", models.DateTimeField()),
+                (
+                    "outcome",
+                    models.CharField(
+                        choices=[
+                            ("Succeeded", "Succeeded"),
+                            ("Failed", "Failed"),
+                            ("Released", "Released"),
+                            ("Lost", "Lost"),
+                            ("Cancelled", "Cancelled"),
+                        ],
+                        max_length=16,
+                    ),
+                ),
+                ("error_code", models.CharField(max_length=63, null=True)),
+                ("error_message", models.TextField(null=True)),
+                ("input_tokens", models.BigIntegerField(default=0)),
+                ("output_tokens", models.BigIntegerField(default=0)),
+                ("cost_nano_usd", models.BigIntegerField(default=0)),
             ],
             options={
-                'db_table': 'attempt',
+                "db_table": "attempt",
             },
         ),
         migrations.CreateModel(
-            name='Delayed',
+            name="Delayed",
             fields=[
-                ('task_id', models.BigIntegerField(primary_key=True, serialize=False)),
-                ('due_at', models.DateTimeField(db_index=True)),
+                ("task_id", models.BigIntegerField(primary_key=True, serialize=False)),
+                ("due_at", models.DateTimeField(db_index=True)),
             ],
             options={
-                'db_table': 'delayed',
+                "db_table": "delayed",
             },
         ),
         migrations.CreateModel(
-            name='ModelEndpoint',
+            name="ModelEndpoint",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=63, unique=True)),
-                ('backend', models.CharField(choices=[('embedded', 'Embedded'), ('openai', 'Openai')], max_length=16)),
-                ('base_url', models.CharField(blank=True, max_length=500)),
-                ('model_names', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=200), size=None)),
-                ('location', models.CharField(default='local', max_length=63)),
-                ('input_price', models.PositiveBigIntegerField(help_text='Micro-USD per million input tokens.')),
-                ('output_price', models.PositiveBigIntegerField(help_text='Micro-USD per million output tokens.')),
-                ('key_name', models.CharField(blank=True, help_text="The agents' key is in DAEF_MODEL_KEY_<this name>.", max_length=63)),
-                ('timeout_seconds', models.PositiveIntegerField(default=60)),
-                ('max_in_flight', models.PositiveIntegerField(blank=True, null=True)),
-                ('requests_per_minute', models.PositiveIntegerField(blank=True, null=True)),
-                ('enabled', models.BooleanField(default=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(max_length=63, unique=True)),
+                (
+                    "backend",
+                    models.CharField(
+                        choices=[("embedded", "Embedded"), ("openai", "Openai")], max_length=16
+                    ),
+                ),
+                ("base_url", models.CharField(blank=True, max_length=500)),
+                (
+                    "model_names",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.CharField(max_length=200), size=None
+                    ),
+                ),
+                ("location", models.CharField(default="local", max_length=63)),
+                (
+                    "input_price",
+                    models.PositiveBigIntegerField(help_text="Micro-USD per million input tokens."),
+                ),
+                (
+                    "output_price",
+                    models.PositiveBigIntegerField(
+                        help_text="Micro-USD per million output tokens."
+                    ),
+                ),
+                (
+                    "key_name",
+                    models.CharField(
+                        blank=True,
+                        help_text="The agents' key is in DAEF_MODEL_KEY_<this name>.",
+                        max_length=63,
+                    ),
+                ),
+                ("timeout_seconds", models.PositiveIntegerField(default=60)),
+                ("max_in_flight", models.PositiveIntegerField(blank=True, null=True)),
+                ("requests_per_minute", models.PositiveIntegerField(blank=True, null=True)),
+                ("enabled", models.BooleanField(default=True)),
             ],
             options={
-                'db_table': 'model_endpoint',
-                'ordering': ('name',),
+                "db_table": "model_endpoint",
+                "ordering": ("name",),
             },
         ),
         migrations.CreateModel(
-            name='Policy',
+            name="Policy",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=63, unique=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(max_length=63, unique=True)),
             ],
             options={
-                'db_table': 'policy',
-                'ordering': ('name',),
+                "db_table": "policy",
+                "ordering": ("name",),
             },
         ),
         migrations.CreateModel(
-            name='Pool',
+            name="Pool",
             fields=[
-                ('id', models.AutoField(primary_key=True, serialize=False)),
-                ('name', models.CharField(max_length=63, unique=True)),
-                ('max_running_tasks', models.PositiveIntegerField(blank=True, null=True)),
-                ('interactive_bound_seconds', models.PositiveIntegerField(default=30)),
-                ('standard_bound_seconds', models.PositiveIntegerField(default=600)),
-                ('batch_bound_seconds', models.PositiveIntegerField(default=21600)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
+                ("id", models.AutoField(primary_key=True, serialize=False)),
+                ("name", models.CharField(max_length=63, unique=True)),
+                ("max_running_tasks", models.PositiveIntegerField(blank=True, null=True)),
+                ("interactive_bound_seconds", models.PositiveIntegerField(default=30)),
+                ("standard_bound_seconds", models.PositiveIntegerField(default=600)),
+                ("batch_bound_seconds", models.PositiveIntegerField(default=21600)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
             ],
             options={
-                'db_table': 'pool',
-                'ordering': ('name',),
+                "db_table": "pool",
+                "ordering": ("name",),
             },
         ),
         migrations.CreateModel(
-            name='Ready',
+            name="Ready",
             fields=[
-                ('pk', models.CompositePrimaryKey('pool_id', 'capability_id', 'priority', 'tenant_id', 'task_id', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('pool_id', models.IntegerField()),
-                ('capability_id', models.IntegerField()),
-                ('priority', models.SmallIntegerField()),
-                ('tenant_id', models.IntegerField()),
-                ('task_id', models.BigIntegerField()),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "pool_id",
+                        "capability_id",
+                        "priority",
+                        "tenant_id",
+                        "task_id",
+                        blank=True,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("pool_id", models.IntegerField()),
+                ("capability_id", models.IntegerField()),
+                ("priority", models.SmallIntegerField()),
+                ("tenant_id", models.IntegerField()),
+                ("task_id", models.BigIntegerField()),
             ],
             options={
-                'db_table': 'ready',
+                "db_table": "ready",
             },
         ),
         migrations.CreateModel(
-            name='ServedTime',
+            name="ServedTime",
             fields=[
-                ('pk', models.CompositePrimaryKey('pool_id', 'priority', 'tenant_id', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('pool_id', models.IntegerField()),
-                ('priority', models.SmallIntegerField()),
-                ('tenant_id', models.IntegerField()),
-                ('served', models.FloatField(default=0)),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "pool_id",
+                        "priority",
+                        "tenant_id",
+                        blank=True,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("pool_id", models.IntegerField()),
+                ("priority", models.SmallIntegerField()),
+                ("tenant_id", models.IntegerField()),
+                ("served", models.FloatField(default=0)),
             ],
             options={
-                'db_table': 'served_time',
+                "db_table": "served_time",
             },
         ),
         migrations.CreateModel(
-            name='UsageEntry',
+            name="UsageEntry",
             fields=[
-                ('pk', models.CompositePrimaryKey('task_id', 'epoch', 'call', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('task_id', models.BigIntegerField()),
-                ('epoch', models.IntegerField()),
-                ('call', models.IntegerField()),
-                ('tenant_id', models.IntegerField()),
-                ('endpoint', models.CharField(max_length=63)),
-                ('model', models.CharField(max_length=200)),
-                ('input_tokens', models.BigIntegerField()),
-                ('output_tokens', models.BigIntegerField()),
-                ('cost_nano_usd', models.BigIntegerField()),
-                ('wasted', models.BooleanField(default=False, help_text='Paid for, but its result was fenced off.')),
-                ('recorded_at', models.DateTimeField()),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "task_id",
+                        "epoch",
+                        "call",
+                        blank=True,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("task_id", models.BigIntegerField()),
+                ("epoch", models.IntegerField()),
+                ("call", models.IntegerField()),
+                ("tenant_id", models.IntegerField()),
+                ("endpoint", models.CharField(max_length=63)),
+                ("model", models.CharField(max_length=200)),
+                ("input_tokens", models.BigIntegerField()),
+                ("output_tokens", models.BigIntegerField()),
+                ("cost_nano_usd", models.BigIntegerField()),
+                (
+                    "wasted",
+                    models.BooleanField(
+                        default=False, help_text="Paid for, but its result was fenced off."
+                    ),
+                ),
+                ("recorded_at", models.DateTimeField()),
             ],
             options={
-                'db_table': 'usage_entry',
+                "db_table": "usage_entry",
             },
         ),
         migrations.CreateModel(
-            name='Budget',
+            name="Budget",
             fields=[
-                ('job_id', models.BigIntegerField(primary_key=True, serialize=False)),
-                ('limit_nano_usd', models.BigIntegerField()),
-                ('task_ceiling_nano_usd', models.BigIntegerField(help_text="The dearest of the job's tasks: claims leave room for whole tasks only.")),
-                ('reserved_nano_usd', models.BigIntegerField(default=0)),
-                ('settled_nano_usd', models.BigIntegerField(default=0)),
-                ('overrun_nano_usd', models.BigIntegerField(default=0)),
+                ("job_id", models.BigIntegerField(primary_key=True, serialize=False)),
+                ("limit_nano_usd", models.BigIntegerField()),
+                (
+                    "task_ceiling_nano_usd",
+                    models.BigIntegerField(
+                        help_text="The dearest of the job's tasks: claims leave room for whole tasks only."
+                    ),
+                ),
+                ("reserved_nano_usd", models.BigIntegerField(default=0)),
+                ("settled_nano_usd", models.BigIntegerField(default=0)),
+                ("overrun_nano_usd", models.BigIntegerField(default=0)),
             ],
             options={
-                'db_table': 'budget',
-                'constraints': [models.CheckConstraint(condition=models.Q(('reserved_nano_usd__gte', 0), ('settled_nano_usd__gte', 0), ('limit_nano_usd__gte', django.db.models.expressions.CombinedExpression(models.F('reserved_nano_usd'), '+', models.F('settled_nano_usd')))), name='budget_kept')],
+                "db_table": "budget",
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("reserved_nano_usd__gte", 0),
+                            ("settled_nano_usd__gte", 0),
+                            (
+                                "limit_nano_usd__gte",
+                                django.db.models.expressions.CombinedExpression(
+                                    models.F("reserved_nano_usd"), "+", models.F("settled_nano_usd")
+                                ),
+                            ),
+                        ),
+                        name="budget_kept",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Capability',
+            name="Capability",
             fields=[
-                ('id', models.AutoField(primary_key=True, serialize=False)),
-                ('kind', models.CharField(max_length=63)),
-                ('model', models.CharField(blank=True, max_length=200)),
+                ("id", models.AutoField(primary_key=True, serialize=False)),
+                ("kind", models.CharField(max_length=63)),
+                ("model", models.CharField(blank=True, max_length=200)),
             ],
             options={
-                'db_table': 'capability',
-                'constraints': [models.UniqueConstraint(fields=('kind', 'model'), name='capability_unique')],
+                "db_table": "capability",
+                "constraints": [
+                    models.UniqueConstraint(fields=("kind", "model"), name="capability_unique")
+                ],
             },
         ),
         migrations.CreateModel(
-            name='DeadLetter',
+            name="DeadLetter",
             fields=[
-                ('task_id', models.BigIntegerField(primary_key=True, serialize=False)),
-                ('job_id', models.BigIntegerField()),
-                ('tenant_id', models.IntegerField()),
-                ('kind', models.CharField(max_length=63)),
-                ('error_code', models.CharField(max_length=63)),
-                ('error_message', models.TextField()),
-                ('buried_at', models.DateTimeField()),
+                ("task_id", models.BigIntegerField(primary_key=True, serialize=False)),
+                ("job_id", models.BigIntegerField()),
+                ("tenant_id", models.IntegerField()),
+                ("kind", models.CharField(max_length=63)),
+                ("error_code", models.CharField(max_length=63)),
+                ("error_message", models.TextField()),
+                ("buried_at", models.DateTimeField()),
             ],
             options={
-                'db_table': 'dead_letter',
-                'indexes': [models.Index(fields=['-buried_at'], name='dead_letter_newest'), models.Index(fields=['job_id'], name='dead_letter_job')],
+                "db_table": "dead_letter",
+                "indexes": [
+                    models.Index(fields=["-buried_at"], name="dead_letter_newest"),
+                    models.Index(fields=["job_id"], name="dead_letter_job"),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Edge',
+            name="Edge",
             fields=[
-                ('pk', models.CompositePrimaryKey('parent_id', 'child_id', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('parent_id', models.BigIntegerField()),
-                ('child_id', models.BigIntegerField()),
-                ('kind', models.CharField(choices=[('needs', 'needs'), ('collects', 'collects')], max_length=8)),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "parent_id",
+                        "child_id",
+                        blank=True,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("parent_id", models.BigIntegerField()),
+                ("child_id", models.BigIntegerField()),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[("needs", "needs"), ("collects", "collects")], max_length=8
+                    ),
+                ),
             ],
             options={
-                'db_table': 'edge',
-                'indexes': [models.Index(fields=['child_id', 'parent_id'], name='edge_parents')],
+                "db_table": "edge",
+                "indexes": [models.Index(fields=["child_id", "parent_id"], name="edge_parents")],
             },
         ),
         migrations.CreateModel(
-            name='IdempotencyRecord',
+            name="IdempotencyRecord",
             fields=[
-                ('pk', models.CompositePrimaryKey('tenant_id', 'key', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('tenant_id', models.IntegerField()),
-                ('key', models.CharField(max_length=255)),
-                ('request_sha256', models.CharField(max_length=64)),
-                ('job_id', models.BigIntegerField()),
-                ('created_at', models.DateTimeField()),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "tenant_id",
+                        "key",
+                        blank=True,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("tenant_id", models.IntegerField()),
+                ("key", models.CharField(max_length=255)),
+                ("request_sha256", models.CharField(max_length=64)),
+                ("job_id", models.BigIntegerField()),
+                ("created_at", models.DateTimeField()),
             ],
             options={
-                'db_table': 'idempotency_record',
-                'indexes': [models.Index(fields=['created_at'], name='idempotency_age')],
+                "db_table": "idempotency_record",
+                "indexes": [models.Index(fields=["created_at"], name="idempotency_age")],
             },
         ),
         migrations.CreateModel(
-            name='JobEvent',
+            name="JobEvent",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('job_id', models.BigIntegerField()),
-                ('kind', models.CharField(choices=[('submitted', 'submitted'), ('claimed', 'claimed'), ('settled', 'settled'), ('lease_lost', 'lease_lost'), ('released', 'released'), ('timed_out', 'timed_out'), ('cancel_requested', 'cancel_requested'), ('tasks_cancelled', 'tasks_cancelled'), ('suspended', 'suspended'), ('resumed', 'resumed'), ('retried', 'retried'), ('ended', 'ended')], max_length=20)),
-                ('happened_at', models.DateTimeField()),
-                ('actor', models.CharField(blank=True, max_length=100)),
-                ('task_ids', django.contrib.postgres.fields.ArrayField(base_field=models.BigIntegerField(), default=list, size=None)),
-                ('details', models.JSONField(default=dict)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("job_id", models.BigIntegerField()),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("submitted", "submitted"),
+                            ("claimed", "claimed"),
+                            ("settled", "settled"),
+                            ("lease_lost", "lease_lost"),
+                            ("released", "released"),
+                            ("timed_out", "timed_out"),
+                            ("cancel_requested", "cancel_requested"),
+                            ("tasks_cancelled", "tasks_cancelled"),
+                            ("suspended", "suspended"),
+                            ("resumed", "resumed"),
+                            ("retried", "retried"),
+                            ("ended", "ended"),
+                        ],
+                        max_length=20,
+                    ),
+                ),
+                ("happened_at", models.DateTimeField()),
+                ("actor", models.CharField(blank=True, max_length=100)),
+                (
+                    "task_ids",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.BigIntegerField(), default=list, size=None
+                    ),
+                ),
+                ("details", models.JSONField(default=dict)),
             ],
             options={
-                'db_table': 'job_event',
-                'indexes': [models.Index(fields=['job_id', 'id'], name='job_event_order')],
+                "db_table": "job_event",
+                "indexes": [models.Index(fields=["job_id", "id"], name="job_event_order")],
             },
         ),
         migrations.CreateModel(
-            name='JobStage',
+            name="JobStage",
             fields=[
-                ('pk', models.CompositePrimaryKey('job_id', 'stage', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('job_id', models.BigIntegerField()),
-                ('stage', models.SmallIntegerField()),
-                ('name', models.CharField(max_length=63)),
-                ('planned_min', models.PositiveIntegerField()),
-                ('planned_max', models.PositiveIntegerField()),
-                ('open', models.IntegerField()),
-                ('blocked', models.IntegerField()),
-                ('succeeded', models.IntegerField(default=0)),
-                ('dead_lettered', models.IntegerField(default=0)),
-                ('cancelled', models.IntegerField(default=0)),
-                ('input_tokens', models.BigIntegerField(default=0)),
-                ('output_tokens', models.BigIntegerField(default=0)),
-                ('cost_nano_usd', models.BigIntegerField(default=0)),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "job_id",
+                        "stage",
+                        blank=True,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("job_id", models.BigIntegerField()),
+                ("stage", models.SmallIntegerField()),
+                ("name", models.CharField(max_length=63)),
+                ("planned_min", models.PositiveIntegerField()),
+                ("planned_max", models.PositiveIntegerField()),
+                ("open", models.IntegerField()),
+                ("blocked", models.IntegerField()),
+                ("succeeded", models.IntegerField(default=0)),
+                ("dead_lettered", models.IntegerField(default=0)),
+                ("cancelled", models.IntegerField(default=0)),
+                ("input_tokens", models.BigIntegerField(default=0)),
+                ("output_tokens", models.BigIntegerField(default=0)),
+                ("cost_nano_usd", models.BigIntegerField(default=0)),
             ],
             options={
-                'db_table': 'job_stage',
-                'constraints': [models.CheckConstraint(condition=models.Q(('blocked__gte', 0), ('dead_lettered__gte', 0), ('open__gte', 0), ('succeeded__gte', 0), ('blocked__lte', models.F('open')), ('cancelled__gte', 0)), name='job_stage_counts')],
+                "db_table": "job_stage",
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("blocked__gte", 0),
+                            ("dead_lettered__gte", 0),
+                            ("open__gte", 0),
+                            ("succeeded__gte", 0),
+                            ("blocked__lte", models.F("open")),
+                            ("cancelled__gte", 0),
+                        ),
+                        name="job_stage_counts",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Lease',
+            name="Lease",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('owner', models.BigIntegerField()),
-                ('job_id', models.BigIntegerField()),
-                ('tenant_id', models.IntegerField()),
-                ('pool_id', models.IntegerField()),
-                ('granted_at', models.DateTimeField()),
-                ('expires_at', models.DateTimeField()),
-                ('close_at', models.DateTimeField(help_text='Start-to-close: no heartbeat extends beyond it.')),
-                ('task_ids', django.contrib.postgres.fields.ArrayField(base_field=models.BigIntegerField(), size=None)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("owner", models.BigIntegerField()),
+                ("job_id", models.BigIntegerField()),
+                ("tenant_id", models.IntegerField()),
+                ("pool_id", models.IntegerField()),
+                ("granted_at", models.DateTimeField()),
+                ("expires_at", models.DateTimeField()),
+                (
+                    "close_at",
+                    models.DateTimeField(
+                        help_text="Start-to-close: no heartbeat extends beyond it."
+                    ),
+                ),
+                (
+                    "task_ids",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.BigIntegerField(), size=None
+                    ),
+                ),
             ],
             options={
-                'db_table': 'lease',
-                'indexes': [models.Index(fields=['owner'], name='lease_owner'), models.Index(fields=['job_id'], name='lease_job')],
+                "db_table": "lease",
+                "indexes": [
+                    models.Index(fields=["owner"], name="lease_owner"),
+                    models.Index(fields=["job_id"], name="lease_job"),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='PolicyRevision',
+            name="PolicyRevision",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.PositiveIntegerField()),
-                ('spec', models.JSONField()),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('policy', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='revisions', to='jobs.policy')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("number", models.PositiveIntegerField()),
+                ("spec", models.JSONField()),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "policy",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="revisions",
+                        to="jobs.policy",
+                    ),
+                ),
             ],
             options={
-                'db_table': 'policy_revision',
+                "db_table": "policy_revision",
             },
         ),
         migrations.AddField(
-            model_name='policy',
-            name='current',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='current_of', to='jobs.policyrevision'),
+            model_name="policy",
+            name="current",
+            field=models.ForeignKey(
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="current_of",
+                to="jobs.policyrevision",
+            ),
         ),
         migrations.CreateModel(
-            name='Job',
+            name="Job",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('uid', models.UUIDField(unique=True)),
-                ('generation', models.PositiveSmallIntegerField(default=1)),
-                ('type', models.CharField(max_length=16)),
-                ('status', models.CharField(choices=[('Pending', 'Pending'), ('Running', 'Running'), ('Suspended', 'Suspended'), ('Succeeded', 'Succeeded'), ('PartiallySucceeded', 'PartiallySucceeded'), ('Failed', 'Failed'), ('Cancelled', 'Cancelled')], max_length=20)),
-                ('reason', models.CharField(choices=[('Planning', 'Planning'), ('DependencyPending', 'DependencyPending'), ('BackoffPending', 'BackoffPending'), ('WaitingForWorkers', 'WaitingForWorkers'), ('NoMatchingWorker', 'NoMatchingWorker'), ('WaitingForFairShare', 'WaitingForFairShare'), ('HeldBackForPriority', 'HeldBackForPriority'), ('ParallelismReached', 'ParallelismReached'), ('TenantLimitReached', 'TenantLimitReached'), ('RateLimited', 'RateLimited'), ('ModelUnavailable', 'ModelUnavailable'), ('WaitingForBudget', 'WaitingForBudget'), ('Suspended', 'Suspended'), ('Running', 'Running'), ('AllSucceeded', 'AllSucceeded'), ('WithinTolerance', 'WithinTolerance'), ('FailuresExceeded', 'FailuresExceeded'), ('BudgetExceeded', 'BudgetExceeded'), ('DeadlineExceeded', 'DeadlineExceeded'), ('DependencyFailed', 'DependencyFailed'), ('Cancelled', 'Cancelled')], max_length=32)),
-                ('message', models.TextField(blank=True)),
-                ('priority', models.SmallIntegerField()),
-                ('labels', models.JSONField(default=dict)),
-                ('input', models.TextField(blank=True)),
-                ('parameters', models.JSONField(default=dict)),
-                ('plan', models.JSONField(default=dict, help_text='Hash, models and estimate of the plan that was accepted.')),
-                ('documents', models.PositiveIntegerField(default=0)),
-                ('total_tasks', models.PositiveIntegerField()),
-                ('max_parallelism', models.PositiveIntegerField(null=True)),
-                ('max_failed_percent', models.FloatField(null=True)),
-                ('limit_nano_usd', models.BigIntegerField(null=True)),
-                ('schedule_to_start_seconds', models.FloatField(null=True)),
-                ('start_to_close_seconds', models.FloatField()),
-                ('schedule_to_close_seconds', models.FloatField(null=True)),
-                ('deadline_at', models.DateTimeField(null=True)),
-                ('cancel_requested_at', models.DateTimeField(null=True)),
-                ('suspended_at', models.DateTimeField(null=True)),
-                ('failed_reason', models.CharField(help_text='Why the job has to fail although tasks were left.', max_length=32, null=True)),
-                ('reason_checked_at', models.DateTimeField(null=True)),
-                ('created_at', models.DateTimeField()),
-                ('started_at', models.DateTimeField(null=True)),
-                ('finished_at', models.DateTimeField(null=True)),
-                ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='access.tenant')),
-                ('policy_revision', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='jobs.policyrevision')),
-                ('pool', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='jobs.pool')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("uid", models.UUIDField(unique=True)),
+                ("generation", models.PositiveSmallIntegerField(default=1)),
+                ("type", models.CharField(max_length=16)),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("Pending", "Pending"),
+                            ("Running", "Running"),
+                            ("Suspended", "Suspended"),
+                            ("Succeeded", "Succeeded"),
+                            ("PartiallySucceeded", "PartiallySucceeded"),
+                            ("Failed", "Failed"),
+                            ("Cancelled", "Cancelled"),
+                        ],
+                        max_length=20,
+                    ),
+                ),
+                (
+                    "reason",
+                    models.CharField(
+                        choices=[
+                            ("Planning", "Planning"),
+                            ("DependencyPending", "DependencyPending"),
+                            ("BackoffPending", "BackoffPending"),
+                            ("WaitingForWorkers", "WaitingForWorkers"),
+                            ("NoMatchingWorker", "NoMatchingWorker"),
+                            ("WaitingForFairShare", "WaitingForFairShare"),
+                            ("HeldBackForPriority", "HeldBackForPriority"),
+                            ("ParallelismReached", "ParallelismReached"),
+                            ("TenantLimitReached", "TenantLimitReached"),
+                            ("RateLimited", "RateLimited"),
+                            ("ModelUnavailable", "ModelUnavailable"),
+                            ("WaitingForBudget", "WaitingForBudget"),
+                            ("Suspended", "Suspended"),
+                            ("Running", "Running"),
+                            ("AllSucceeded", "AllSucceeded"),
+                            ("WithinTolerance", "WithinTolerance"),
+                            ("FailuresExceeded", "FailuresExceeded"),
+                            ("BudgetExceeded", "BudgetExceeded"),
+                            ("DeadlineExceeded", "DeadlineExceeded"),
+                            ("DependencyFailed", "DependencyFailed"),
+                            ("Cancelled", "Cancelled"),
+                        ],
+                        max_length=32,
+                    ),
+                ),
+                ("message", models.TextField(blank=True)),
+                ("priority", models.SmallIntegerField()),
+                ("labels", models.JSONField(default=dict)),
+                ("input", models.TextField(blank=True)),
+                ("parameters", models.JSONField(default=dict)),
+                (
+                    "plan",
+                    models.JSONField(
+                        default=dict,
+                        help_text="Hash, models and estimate of the plan that was accepted.",
+                    ),
+                ),
+                ("documents", models.PositiveIntegerField(default=0)),
+                ("total_tasks", models.PositiveIntegerField()),
+                ("max_parallelism", models.PositiveIntegerField(null=True)),
+                ("max_failed_percent", models.FloatField(null=True)),
+                ("limit_nano_usd", models.BigIntegerField(null=True)),
+                ("schedule_to_start_seconds", models.FloatField(null=True)),
+                ("start_to_close_seconds", models.FloatField()),
+                ("schedule_to_close_seconds", models.FloatField(null=True)),
+                ("deadline_at", models.DateTimeField(null=True)),
+                ("cancel_requested_at", models.DateTimeField(null=True)),
+                ("suspended_at", models.DateTimeField(null=True)),
+                (
+                    "failed_reason",
+                    models.CharField(
+                        help_text="Why the job has to fail although tasks were left.",
+                        max_length=32,
+                        null=True,
+                    ),
+                ),
+                ("reason_checked_at", models.DateTimeField(null=True)),
+                ("created_at", models.DateTimeField()),
+                ("started_at", models.DateTimeField(null=True)),
+                ("finished_at", models.DateTimeField(null=True)),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, to="access.tenant"
+                    ),
+                ),
+                (
+                    "policy_revision",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, to="jobs.policyrevision"
+                    ),
+                ),
+                (
+                    "pool",
+                    models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to="jobs.pool"),
+                ),
             ],
             options={
-                'db_table': 'job',
+                "db_table": "job",
             },
         ),
         migrations.CreateModel(
-            name='Task',
+            name="Task",
             fields=[
-                ('id', models.BigIntegerField(primary_key=True, serialize=False)),
-                ('job_id', models.BigIntegerField()),
-                ('tenant_id', models.IntegerField()),
-                ('pool_id', models.IntegerField()),
-                ('priority', models.SmallIntegerField()),
-                ('capability_id', models.IntegerField()),
-                ('stage', models.SmallIntegerField()),
-                ('kind', models.CharField(max_length=63)),
-                ('status', models.CharField(max_length=16)),
-                ('generation', models.PositiveSmallIntegerField(default=1)),
-                ('attempt', models.PositiveSmallIntegerField(default=0)),
-                ('max_attempts', models.PositiveSmallIntegerField()),
-                ('epoch', models.IntegerField(default=0)),
-                ('owner', models.BigIntegerField(null=True)),
-                ('waiting', models.IntegerField(default=0, help_text='Parents that have not ended.')),
-                ('fanout', models.IntegerField(default=0, help_text='Dependents.')),
-                ('expected_tokens', models.IntegerField(default=0)),
-                ('ceiling_nano_usd', models.BigIntegerField(default=0, help_text='-1 without a ceiling.')),
-                ('workers_lost', models.PositiveSmallIntegerField(default=0)),
-                ('created_at', models.DateTimeField()),
-                ('queued_at', models.DateTimeField(null=True)),
-                ('started_at', models.DateTimeField(null=True)),
-                ('finished_at', models.DateTimeField(null=True)),
-                ('result', models.TextField(help_text='JSON text.', null=True)),
-                ('result_sha256', models.CharField(max_length=64, null=True)),
-                ('error_code', models.CharField(max_length=63, null=True)),
-                ('error_message', models.TextField(null=True)),
-                ('input_tokens', models.BigIntegerField(default=0)),
-                ('output_tokens', models.BigIntegerField(default=0)),
-                ('cost_nano_usd', models.BigIntegerField(default=0)),
+                ("id", models.BigIntegerField(primary_key=True, serialize=False)),
+                ("job_id", models.BigIntegerField()),
+                ("tenant_id", models.IntegerField()),
+                ("pool_id", models.IntegerField()),
+                ("priority", models.SmallIntegerField()),
+                ("capability_id", models.IntegerField()),
+                ("stage", models.SmallIntegerField()),
+                ("kind", models.CharField(max_length=63)),
+                ("status", models.CharField(max_length=16)),
+                ("generation", models.PositiveSmallIntegerField(default=1)),
+                ("attempt", models.PositiveSmallIntegerField(default=0)),
+                ("max_attempts", models.PositiveSmallIntegerField()),
+                ("epoch", models.IntegerField(default=0)),
+                ("owner", models.BigIntegerField(null=True)),
+                (
+                    "waiting",
+                    models.IntegerField(default=0, help_text="Parents that have not ended."),
+                ),
+                ("fanout", models.IntegerField(default=0, help_text="Dependents.")),
+                ("expected_tokens", models.IntegerField(default=0)),
+                (
+                    "ceiling_nano_usd",
+                    models.BigIntegerField(default=0, help_text="-1 without a ceiling."),
+                ),
+                ("workers_lost", models.PositiveSmallIntegerField(default=0)),
+                ("created_at", models.DateTimeField()),
+                ("queued_at", models.DateTimeField(null=True)),
+                ("started_at", models.DateTimeField(null=True)),
+                ("finished_at", models.DateTimeField(null=True)),
+                ("result", models.TextField(help_text="JSON text.", null=True)),
+                ("result_sha256", models.CharField(max_length=64, null=True)),
+                ("error_code", models.CharField(max_length=63, null=True)),
+                ("error_message", models.TextField(null=True)),
+                ("input_tokens", models.BigIntegerField(default=0)),
+                ("output_tokens", models.BigIntegerField(default=0)),
+                ("cost_nano_usd", models.BigIntegerField(default=0)),
             ],
             options={
-                'db_table': 'task',
-                'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('owner__isnull', False), ('status', jobs.states.TaskStatus['RUNNING'])), models.Q(models.Q(('status', jobs.states.TaskStatus['RUNNING']), _negated=True), ('owner__isnull', True)), _connector='OR'), name='task_owned_iff_running'), models.CheckConstraint(condition=models.Q(models.Q(('finished_at__isnull', False), ('status__in', [jobs.states.TaskStatus['CANCELLED'], jobs.states.TaskStatus['DEAD_LETTERED'], jobs.states.TaskStatus['SUCCEEDED']])), models.Q(models.Q(('status__in', [jobs.states.TaskStatus['CANCELLED'], jobs.states.TaskStatus['DEAD_LETTERED'], jobs.states.TaskStatus['SUCCEEDED']]), _negated=True), ('finished_at__isnull', True)), _connector='OR'), name='task_finished_iff_ended'), models.CheckConstraint(condition=models.Q(('attempt__gte', 0), ('attempt__lte', models.F('max_attempts')), ('waiting__gte', 0)), name='task_attempts_bounded'), models.CheckConstraint(condition=models.Q(models.Q(('status', jobs.states.TaskStatus['BLOCKED']), ('waiting__gt', 0)), models.Q(models.Q(('status', jobs.states.TaskStatus['BLOCKED']), _negated=True), models.Q(('waiting', 0), ('status', jobs.states.TaskStatus['CANCELLED']), _connector='OR')), _connector='OR'), name='task_blocked_iff_waiting')],
+                "db_table": "task",
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(
+                                ("owner__isnull", False),
+                                ("status", jobs.states.TaskStatus["RUNNING"]),
+                            ),
+                            models.Q(
+                                models.Q(
+                                    ("status", jobs.states.TaskStatus["RUNNING"]), _negated=True
+                                ),
+                                ("owner__isnull", True),
+                            ),
+                            _connector="OR",
+                        ),
+                        name="task_owned_iff_running",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(
+                                ("finished_at__isnull", False),
+                                (
+                                    "status__in",
+                                    [
+                                        jobs.states.TaskStatus["CANCELLED"],
+                                        jobs.states.TaskStatus["DEAD_LETTERED"],
+                                        jobs.states.TaskStatus["SUCCEEDED"],
+                                    ],
+                                ),
+                            ),
+                            models.Q(
+                                models.Q(
+                                    (
+                                        "status__in",
+                                        [
+                                            jobs.states.TaskStatus["CANCELLED"],
+                                            jobs.states.TaskStatus["DEAD_LETTERED"],
+                                            jobs.states.TaskStatus["SUCCEEDED"],
+                                        ],
+                                    ),
+                                    _negated=True,
+                                ),
+                                ("finished_at__isnull", True),
+                            ),
+                            _connector="OR",
+                        ),
+                        name="task_finished_iff_ended",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("attempt__gte", 0),
+                            ("attempt__lte", models.F("max_attempts")),
+                            ("waiting__gte", 0),
+                        ),
+                        name="task_attempts_bounded",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(
+                                ("status", jobs.states.TaskStatus["BLOCKED"]), ("waiting__gt", 0)
+                            ),
+                            models.Q(
+                                models.Q(
+                                    ("status", jobs.states.TaskStatus["BLOCKED"]), _negated=True
+                                ),
+                                models.Q(
+                                    ("waiting", 0),
+                                    ("status", jobs.states.TaskStatus["CANCELLED"]),
+                                    _connector="OR",
+                                ),
+                            ),
+                            _connector="OR",
+                        ),
+                        name="task_blocked_iff_waiting",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='TaskInput',
+            name="TaskInput",
             fields=[
-                ('task_id', models.BigIntegerField(primary_key=True, serialize=False)),
-                ('job_id', models.BigIntegerField()),
-                ('name', models.CharField(max_length=255)),
-                ('model', models.CharField(blank=True, max_length=200)),
-                ('parameters', models.TextField(help_text='JSON object text.')),
-                ('input', models.TextField(help_text='JSON text.')),
-                ('spawned_by', models.BigIntegerField(null=True)),
+                ("task_id", models.BigIntegerField(primary_key=True, serialize=False)),
+                ("job_id", models.BigIntegerField()),
+                ("name", models.CharField(max_length=255)),
+                ("model", models.CharField(blank=True, max_length=200)),
+                ("parameters", models.TextField(help_text="JSON object text.")),
+                ("input", models.TextField(help_text="JSON text.")),
+                ("spawned_by", models.BigIntegerField(null=True)),
             ],
             options={
-                'db_table': 'task_input',
-                'constraints': [models.UniqueConstraint(condition=models.Q(('spawned_by__isnull', False)), fields=('job_id', 'name'), name='task_spawned_once')],
+                "db_table": "task_input",
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("spawned_by__isnull", False)),
+                        fields=("job_id", "name"),
+                        name="task_spawned_once",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='TaskLog',
+            name="TaskLog",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('task_id', models.BigIntegerField()),
-                ('epoch', models.IntegerField()),
-                ('written_at', models.DateTimeField()),
-                ('text', models.CharField(max_length=500)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("task_id", models.BigIntegerField()),
+                ("epoch", models.IntegerField()),
+                ("written_at", models.DateTimeField()),
+                ("text", models.CharField(max_length=500)),
             ],
             options={
-                'db_table': 'task_log',
-                'indexes': [models.Index(fields=['task_id', 'id'], name='task_log_order')],
+                "db_table": "task_log",
+                "indexes": [models.Index(fields=["task_id", "id"], name="task_log_order")],
             },
         ),
         migrations.CreateModel(
-            name='Worker',
+            name="Worker",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('incarnation', models.UUIDField(unique=True)),
-                ('token_fingerprint', models.CharField(help_text='SHA-256 of the token that registered it; no other may speak for it.', max_length=64)),
-                ('name', models.CharField(max_length=200)),
-                ('node', models.CharField(max_length=200)),
-                ('slots', models.PositiveIntegerField()),
-                ('free_slots', models.PositiveIntegerField(default=0)),
-                ('kinds', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=63), size=None)),
-                ('model_names', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=200), size=None)),
-                ('version', models.CharField(max_length=63)),
-                ('state', models.CharField(choices=[('Active', 'Active'), ('Draining', 'Draining'), ('Gone', 'Gone')], default=jobs.states.WorkerState['ACTIVE'], max_length=16)),
-                ('registered_at', models.DateTimeField(auto_now_add=True)),
-                ('heartbeat_at', models.DateTimeField()),
-                ('pool', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='jobs.pool')),
-                ('tenant', models.ForeignKey(help_text='Set when its token may work for one tenant only.', null=True, on_delete=django.db.models.deletion.PROTECT, to='access.tenant')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("incarnation", models.UUIDField(unique=True)),
+                (
+                    "token_fingerprint",
+                    models.CharField(
+                        help_text="SHA-256 of the token that registered it; no other may speak for it.",
+                        max_length=64,
+                    ),
+                ),
+                ("name", models.CharField(max_length=200)),
+                ("node", models.CharField(max_length=200)),
+                ("slots", models.PositiveIntegerField()),
+                ("free_slots", models.PositiveIntegerField(default=0)),
+                (
+                    "kinds",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.CharField(max_length=63), size=None
+                    ),
+                ),
+                (
+                    "model_names",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.CharField(max_length=200), size=None
+                    ),
+                ),
+                ("version", models.CharField(max_length=63)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("Active", "Active"), ("Draining", "Draining"), ("Gone", "Gone")],
+                        default=jobs.states.WorkerState["ACTIVE"],
+                        max_length=16,
+                    ),
+                ),
+                ("registered_at", models.DateTimeField(auto_now_add=True)),
+                ("heartbeat_at", models.DateTimeField()),
+                (
+                    "pool",
+                    models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to="jobs.pool"),
+                ),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        help_text="Set when its token may work for one tenant only.",
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        to="access.tenant",
+                    ),
+                ),
             ],
             options={
-                'db_table': 'worker',
+                "db_table": "worker",
             },
         ),
         migrations.CreateModel(
-            name='File',
+            name="File",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('uid', models.UUIDField(unique=True)),
-                ('name', models.CharField(max_length=255)),
-                ('purpose', models.CharField(max_length=32)),
-                ('media_type', models.CharField(max_length=100)),
-                ('sha256', models.CharField(max_length=64)),
-                ('size_bytes', models.BigIntegerField()),
-                ('created_at', models.DateTimeField()),
-                ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='access.tenant')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("uid", models.UUIDField(unique=True)),
+                ("name", models.CharField(max_length=255)),
+                ("purpose", models.CharField(max_length=32)),
+                ("media_type", models.CharField(max_length=100)),
+                ("sha256", models.CharField(max_length=64)),
+                ("size_bytes", models.BigIntegerField()),
+                ("created_at", models.DateTimeField()),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, to="access.tenant"
+                    ),
+                ),
             ],
             options={
-                'db_table': 'file',
-                'indexes': [models.Index(fields=['tenant', '-id'], name='file_tenant_newest')],
+                "db_table": "file",
+                "indexes": [models.Index(fields=["tenant", "-id"], name="file_tenant_newest")],
             },
         ),
         migrations.AddConstraint(
-            model_name='policyrevision',
-            constraint=models.UniqueConstraint(fields=('policy', 'number'), name='policy_revision_unique'),
+            model_name="policyrevision",
+            constraint=models.UniqueConstraint(
+                fields=("policy", "number"), name="policy_revision_unique"
+            ),
         ),
         migrations.AddIndex(
-            model_name='job',
-            index=models.Index(fields=['tenant', '-id'], name='job_tenant_newest'),
+            model_name="job",
+            index=models.Index(fields=["tenant", "-id"], name="job_tenant_newest"),
         ),
         migrations.AddIndex(
-            model_name='job',
-            index=models.Index(condition=models.Q(('finished_at__isnull', True)), fields=['created_at'], name='job_open'),
+            model_name="job",
+            index=models.Index(
+                condition=models.Q(("finished_at__isnull", True)),
+                fields=["created_at"],
+                name="job_open",
+            ),
         ),
         migrations.AddIndex(
-            model_name='job',
-            index=models.Index(condition=models.Q(('finished_at__isnull', True), models.Q(('max_parallelism__isnull', False), ('suspended_at__isnull', False), ('cancel_requested_at__isnull', False), ('failed_reason__isnull', False), _connector='OR')), fields=['pool'], name='job_constrained'),
+            model_name="job",
+            index=models.Index(
+                condition=models.Q(
+                    ("finished_at__isnull", True),
+                    models.Q(
+                        ("max_parallelism__isnull", False),
+                        ("suspended_at__isnull", False),
+                        ("cancel_requested_at__isnull", False),
+                        ("failed_reason__isnull", False),
+                        _connector="OR",
+                    ),
+                ),
+                fields=["pool"],
+                name="job_constrained",
+            ),
         ),
         migrations.AddIndex(
-            model_name='job',
-            index=models.Index(condition=models.Q(('finished_at__isnull', False)), fields=['finished_at'], name='job_ended'),
+            model_name="job",
+            index=models.Index(
+                condition=models.Q(("finished_at__isnull", False)),
+                fields=["finished_at"],
+                name="job_ended",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='job',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('finished_at__isnull', False), ('status__in', [jobs.states.JobStatus['CANCELLED'], jobs.states.JobStatus['FAILED'], jobs.states.JobStatus['PARTIALLY_SUCCEEDED'], jobs.states.JobStatus['SUCCEEDED']])), models.Q(models.Q(('status__in', [jobs.states.JobStatus['CANCELLED'], jobs.states.JobStatus['FAILED'], jobs.states.JobStatus['PARTIALLY_SUCCEEDED'], jobs.states.JobStatus['SUCCEEDED']]), _negated=True), ('finished_at__isnull', True)), _connector='OR'), name='job_finished_iff_ended'),
+            model_name="job",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(
+                        ("finished_at__isnull", False),
+                        (
+                            "status__in",
+                            [
+                                jobs.states.JobStatus["CANCELLED"],
+                                jobs.states.JobStatus["FAILED"],
+                                jobs.states.JobStatus["PARTIALLY_SUCCEEDED"],
+                                jobs.states.JobStatus["SUCCEEDED"],
+                            ],
+                        ),
+                    ),
+                    models.Q(
+                        models.Q(
+                            (
+                                "status__in",
+                                [
+                                    jobs.states.JobStatus["CANCELLED"],
+                                    jobs.states.JobStatus["FAILED"],
+                                    jobs.states.JobStatus["PARTIALLY_SUCCEEDED"],
+                                    jobs.states.JobStatus["SUCCEEDED"],
+                                ],
+                            ),
+                            _negated=True,
+                        ),
+                        ("finished_at__isnull", True),
+                    ),
+                    _connector="OR",
+                ),
+                name="job_finished_iff_ended",
+            ),
         ),
         migrations.AddIndex(
-            model_name='worker',
-            index=models.Index(fields=['pool', 'state', 'heartbeat_at'], name='worker_live'),
+            model_name="worker",
+            index=models.Index(fields=["pool", "state", "heartbeat_at"], name="worker_live"),
         ),
     ]

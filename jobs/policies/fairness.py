@@ -99,21 +99,22 @@ def _overdue(
     turn: int,
     tenant_room: Mapping[int, int],
 ) -> Iterator[tuple[Group, int]]:
-    """The tenth for the highest lower class that waits beyond its bound; counts are per tenant.
+    """A tenth for each lower class that waits beyond its bound; counts are per tenant.
 
     Its tenants take these grants in rotation and not by served time, so that one whose jobs may
     all start nothing does not hold up the others.
     """
-    due = (turn + want) // STARVED_SHARE - turn // STARVED_SHARE
     priorities = sorted({group.priority for group in groups}, reverse=True)
-    for priority in priorities[1:]:
+    for place, priority in enumerate(priorities[1:]):
+        # Half a round apart, so that claims of one task serve both classes.
+        start = turn + place * STARVED_SHARE // 2
+        due = (start + want) // STARVED_SHARE - start // STARVED_SHARE
         members = [group for group in groups if group.priority == priority]
         oldest = max(group.oldest_seconds for group in members)
         if due > 0 and oldest > bounds.get(priority, float("inf")):
             counts = _rotated(members, due, turn // STARVED_SHARE, tenant_room)
             for tenant, count in counts.items():
                 yield from ((group, count) for group in members if group.tenant == tenant)
-            return
 
 
 def _rotated(
@@ -132,9 +133,13 @@ def _rotated(
 def _grants(
     groups: Sequence[Group], share: int, expected_tokens: float, weights: Mapping[int, float]
 ) -> list[tuple[Group, int]]:
-    """Fair counts per group that sum to ``share``, then ``share`` again for each in order."""
+    """Fair counts that sum to ``share``, then ``share`` again for each group in order.
+
+    A tenant's fair count goes to the group whose work is oldest; every group of its own would
+    multiply the share of a tenant with many kinds of work.
+    """
     by_tenant: dict[int, list[Group]] = defaultdict(list)
-    for group in groups:
+    for group in sorted(groups, key=lambda group: -group.oldest_seconds):
         by_tenant[group.tenant].append(group)
     heap = [(members[0].served, tenant) for tenant, members in by_tenant.items()]
     heapq.heapify(heap)
@@ -146,7 +151,7 @@ def _grants(
             counts[tenant] += 1
             cost = expected_tokens / weights.get(tenant, 1.0)
             heapq.heapreplace(heap, (served + cost, tenant))
-    fair = [(group, counts[tenant]) for tenant in order for group in by_tenant[tenant]]
+    fair = [(by_tenant[tenant][0], counts[tenant]) for tenant in order]
     rest = [(group, share) for tenant in order for group in by_tenant[tenant]]
     return [(group, count) for group, count in fair if count] + rest
 

@@ -13,10 +13,11 @@ from access.tenants import TENANT_NAME
 from jobs.actions import artifacts, fleet
 from jobs.actions.claim import MAX_CLAIM, Claimer, ClaimRequest, claim_tasks
 from jobs.actions.combiner import Combiner
-from jobs.actions.settle import SettleRequest, settle_and_claim
+from jobs.actions.settle import SettleAnswer, SettleRequest, settle_and_claim
 from jobs.errors import InvalidRequest, LeaseNotHeld
 from jobs.models import ModelEndpoint, Worker
 from jobs.rpc import conversion
+from jobs.transitions.claiming import ClaimedRow
 from proto.daef.v1 import worker_pb2, worker_pb2_grpc
 from queueing.rq_client import queue_name
 
@@ -34,10 +35,10 @@ class WorkerService(worker_pb2_grpc.WorkerServiceServicer):
     def __init__(self) -> None:
         self._claimer = Claimer()
         self._workers: dict[int, tuple[float, Worker]] = {}
-        self._settle = Combiner(
+        self._settle: Combiner[SettleRequest, SettleAnswer] = Combiner(
             lambda requests: settle_and_claim(requests, self._claimer), most=COMBINED_CALLS
         )
-        self._claim = Combiner(
+        self._claim: Combiner[ClaimRequest, list[ClaimedRow]] = Combiner(
             lambda requests: claim_tasks(requests, self._claimer), most=COMBINED_CALLS
         )
 

@@ -1,6 +1,7 @@
 """Blobs and log lines, written only under a lease that is held."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from jobs.transitions.sql import fetch, integers
 
@@ -41,6 +42,6 @@ def append_lines(owner: int, lines: Sequence[tuple[int, int, str]], *, most: int
         )
 
 
-def parents_page(task: int, *, after: int, page: int) -> list[tuple]:
+def parents_page(task: int, *, after: int, page: int) -> list[tuple[Any, ...]]:
     """Some parents of a task behind the parent ``after``."""
     return fetch(PARENTS, {"task": task, "after": after, "page": page})

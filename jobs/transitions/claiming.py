@@ -35,8 +35,8 @@ with recursive head as (
         order by r.priority, r.tenant_id, r.task_id limit 1) n
 )
 select head.capability, head.priority, head.tenant_id,
-    extract(epoch from clock_timestamp()
-        - (select t.queued_at from task t where t.id = head.task_id)),
+    coalesce(extract(epoch from clock_timestamp()
+        - (select t.queued_at from task t where t.id = head.task_id)), 0)::float,
     coalesce((select s.served from served_time s where s.pool_id = %(pool)s
         and s.priority = head.priority and s.tenant_id = head.tenant_id), 0),
     coalesce((select s.served from served_time s where s.pool_id = %(pool)s
@@ -212,10 +212,7 @@ def lock_pool(pool: int, *, durable: bool) -> None:
 def ready_groups(reach: Reach) -> list[GroupRow]:
     """Who has ready work within reach, and how long the oldest waits."""
     rows = fetch(GROUPS, reach._asdict())
-    return [
-        GroupRow(*row[:3], float(row[3] or 0), float(row[4]), float(row[5]), *row[6:])
-        for row in rows
-    ]
+    return [GroupRow(*row) for row in rows]
 
 
 def any_ready(reach: Reach) -> bool:

@@ -170,7 +170,7 @@ def test_a_task_that_kills_its_runner_runs_exactly_max_attempts_times(
     )
     try:
         running.wait_ready()
-        requests = [{"custom_id": "poison", "kind": "exit", "input": None}]
+        requests: list[dict[str, Any]] = [{"custom_id": "poison", "kind": "exit", "input": None}]
         requests += [{"custom_id": f"r-{n}", "kind": "echo", "input": n} for n in range(20)]
         body = {"type": "batch", "requests": requests, "max_attempts": 3}
         job = httpx.post(f"http://{running.http}/v1/jobs", json=body).json()["id"]

@@ -4,6 +4,7 @@ import json
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from django.utils import timezone
 
@@ -26,7 +27,7 @@ def tenant(name: str = "default") -> Tenant:
     return Tenant.objects.get_or_create(name=name)[0]
 
 
-def submit_job(body: dict, *, owner: str = "default", key: str | None = None) -> Job:
+def submit_job(body: dict[str, Any], *, owner: str = "default", key: str | None = None) -> Job:
     """Submit a body as REST would."""
     raw = json.dumps(body).encode()
     done = submit.submit_job(
@@ -47,7 +48,7 @@ def submit_echo(count: int, *, owner: str = "default", **more: object) -> Job:
     return submit_job({"type": "batch", "requests": requests, **more}, owner=owner)
 
 
-def submit_pipeline(*tasks: dict, **more: object) -> Job:
+def submit_pipeline(*tasks: dict[str, Any], **more: object) -> Job:
     """A pipeline; tasks without a kind echo."""
     return submit_job(
         {"type": "pipeline", "tasks": [{"kind": "echo", **task} for task in tasks], **more}

@@ -99,7 +99,7 @@ def test_a_watcher_sees_the_job_end(stub):
     ("body", "code"),
     [
         ("", "malformed_body"),
-        ("[" * 5_000, "malformed_body"),
+        ('{"type":"chat","parameters":{"a":' + "[" * 5_000 + "]" * 5_000 + "}}", "malformed_body"),
         ('{"type":"chatt"}', "invalid_request"),
         ('{"type":"chat","input":"\\u0000"}', "malformed_body"),
     ],
