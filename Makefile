@@ -66,6 +66,7 @@ lint: setup-dev ## ruff, mypy, import contracts, proto, migrations complete, stu
 	@$(BIN)/lint-imports
 	@cd proto && ../$(BIN)/buf lint
 	@$(PY) -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
+	@$(PY) manage.py write_openapi --check
 	@$(MAKE) --no-print-directory stubs-fresh
 
 format: setup-dev ## put the code into its one shape

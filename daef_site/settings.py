@@ -71,7 +71,7 @@ def database(dsn: str, *, pool_max: int) -> dict[str, Any]:
     }
     if pool_max:
         # timeout: how long a request waits for a connection before it is answered 503.
-        options["pool"] = {"min_size": 1, "max_size": pool_max, "timeout": 10, "max_idle": 120}
+        options["pool"] = {"min_size": 1, "max_size": pool_max, "timeout": 3, "max_idle": 120}
     return {
         "ENGINE": "daef_site.database",
         "NAME": "daef",

@@ -64,9 +64,7 @@ class Reaper:
         }
         if time.monotonic() - self._retained_at > RETENTION_SECONDS:
             self._retained_at = time.monotonic()
-            counts["old jobs deleted"] = retention.delete_old_jobs(
-                days=settings.DAEF_RETENTION_DAYS
-            )
+            counts |= retention.clean_up(days=settings.DAEF_RETENTION_DAYS)
         return counts
 
 

@@ -84,7 +84,7 @@ class ControlPlane:
 
     def __init__(self, transport: Transport) -> None:
         self._channel = _channel(transport)
-        self._stub = worker_pb2_grpc.WorkerServiceStub(self._channel)  # type: ignore[no-untyped-call]
+        self._stub = worker_pb2_grpc.WorkerServiceStub(self._channel)
         self._metadata = (
             (("authorization", f"Bearer {transport.token}"),) if transport.token else ()
         )

@@ -5,12 +5,15 @@ from collections.abc import Sequence
 from jobs.transitions.sql import execute, fetch, integers
 
 BY_TASK = ("task_input", "edge", "attempt", "task_log", "dead_letter", "delayed")
-"""Tables whose rows belong to one task, with the column that names it (``parent_id`` for edges)."""
+"""Tables whose rows belong to one task."""
 
+# A blob may be named by a result, or within one: what is younger than the oldest job stays.
 UNUSED_ARTIFACTS = """
 with x as (
     select a.tenant_id, a.sha256 from artifact a
     where a.created_at < now() - make_interval(days => %(days)s)
+        and a.created_at < coalesce((select min(j.created_at) from job j
+            where j.tenant_id = a.tenant_id), 'infinity')
         and not exists (select 1 from file f
             where f.tenant_id = a.tenant_id and f.sha256 = a.sha256)
     order by a.created_at limit 200
@@ -47,5 +50,13 @@ def delete_jobs(jobs: Sequence[int]) -> int:
 
 
 def delete_unused_artifacts(*, days: int) -> int:
-    """Delete blobs that old that no file names; results of kept jobs are younger by definition."""
+    """Delete blobs that are older than every job of their tenant and named by no file."""
     return execute(UNUSED_ARTIFACTS, {"days": days})
+
+
+def delete_keys(*, hours: int) -> int:
+    """Delete idempotency records older than that."""
+    statement = (
+        "delete from idempotency_record where created_at < now() - make_interval(hours => %s)"
+    )
+    return execute(statement, (hours,))
