@@ -1,7 +1,7 @@
 """Take outcomes from workers: judge each, end its share, carry the consequences."""
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
@@ -19,6 +19,9 @@ from jobs.states import AttemptOutcome, EventKind, Reason, TaskStatus
 from jobs.transitions import claiming, jobs, settling
 from jobs.transitions.claiming import ClaimedRow
 from jobs.transitions.settling import DecisionFacts, EndedShare, ShareEnd, UsageRow
+
+ShareKey = tuple[int, int, int]
+"""Task, lease epoch and worker: who may settle what."""
 
 MAX_INLINE_RESULT = 64 * 1024
 """Bytes of JSON kept on the task row; larger results are artifacts."""
@@ -112,40 +115,35 @@ def settle_and_claim(requests: Sequence[SettleRequest], claimer: Claimer) -> lis
 def _settle(requests: Sequence[SettleRequest]) -> list[SettleAnswer]:
     verdicts = _judge(requests)
     ended = settling.end_shares([verdict.share for verdict in verdicts.values()])
-    applied = {(share.id, share.epoch, verdict_owner(verdicts, share)): share for share in ended}
+    applied = {(share.id, share.epoch, share.owner): share for share in ended}
     counts = spawning.spawn_tasks(
-        {share.id: verdicts[share.id, share.epoch].spawned for share in ended},
+        {key[0]: verdicts[key].spawned for key in applied},
         ended_with_dependents=[share.id for share in ended if share.fanout],
     )
     _record_usage(requests, applied)
     finish_shares(ended, kind=EventKind.SETTLED, actor=_actor(requests), spawned=counts)
-    _fail_jobs(ended, verdicts)
+    _fail_jobs({key: verdicts[key] for key in applied}, applied)
     return _answers(requests, verdicts, applied)
-
-
-def verdict_owner(verdicts: dict[tuple[int, int], Verdict], share: EndedShare) -> int:
-    """Who held the share that ended."""
-    return verdicts[share.id, share.epoch].share.owner
 
 
 def _actor(requests: Sequence[SettleRequest]) -> str:
     return requests[0].worker.name if len(requests) == 1 else ""
 
 
-def _judge(requests: Sequence[SettleRequest]) -> dict[tuple[int, int], Verdict]:
-    """One verdict per share; what a second report says of the same share is not heard."""
+def _judge(requests: Sequence[SettleRequest]) -> dict[ShareKey, Verdict]:
+    """One verdict per share and worker; what a second report says of the same is not heard."""
     reports = [(request.worker, report) for request in requests for report in request.reports]
     facts = _facts(report for _, report in reports)
     artifacts = _known_artifacts(report for _, report in reports)
     refusals = spawning.refusals(
         {report.task_id: report.spawned for _, report in reports if report.spawned}
     )
-    verdicts: dict[tuple[int, int], Verdict] = {}
+    verdicts: dict[ShareKey, Verdict] = {}
     for worker, report in reports:
-        key = (report.task_id, report.epoch)
+        key = (report.task_id, report.epoch, worker.pk)
         if key not in verdicts:
             problem = _problem(report, artifacts) or refusals.get(report.task_id, "")
-            verdicts[key] = _verdict(worker, report, facts.get(key), problem)
+            verdicts[key] = _verdict(worker, report, facts.get(key[:2]), problem)
     return verdicts
 
 
@@ -244,7 +242,7 @@ def _clean(text: str) -> str:
 
 
 def _record_usage(
-    requests: Sequence[SettleRequest], applied: dict[tuple[int, int, int], EndedShare]
+    requests: Sequence[SettleRequest], applied: Mapping[ShareKey, EndedShare]
 ) -> None:
     """Book every model call; those of fenced shares were paid for too, and count as wasted."""
     settling.record_usage(
@@ -257,11 +255,13 @@ def _record_usage(
     )
 
 
-def _fail_jobs(ended: Sequence[EndedShare], verdicts: dict[tuple[int, int], Verdict]) -> None:
+def _fail_jobs(
+    verdicts: Mapping[ShareKey, Verdict], applied: Mapping[ShareKey, EndedShare]
+) -> None:
     failing = {
-        share.job_id: reason
-        for share in ended
-        if (reason := verdicts[share.id, share.epoch].fails_job)
+        applied[key].job_id: verdict.fails_job
+        for key, verdict in verdicts.items()
+        if verdict.fails_job
     }
     for job, reason in sorted(failing.items()):
         jobs.fail(job, reason)
@@ -269,40 +269,32 @@ def _fail_jobs(ended: Sequence[EndedShare], verdicts: dict[tuple[int, int], Verd
 
 def _answers(
     requests: Sequence[SettleRequest],
-    verdicts: dict[tuple[int, int], Verdict],
-    applied: dict[tuple[int, int, int], EndedShare],
+    verdicts: Mapping[ShareKey, Verdict],
+    applied: Mapping[ShareKey, EndedShare],
 ) -> list[SettleAnswer]:
-    missed = [
-        (report.task_id, report.epoch)
+    keys = [
+        [(report.task_id, report.epoch, request.worker.pk) for report in request.reports]
         for request in requests
-        for report in request.reports
-        if (report.task_id, report.epoch, request.worker.pk) not in applied
     ]
+    missed = [key[:2] for each in keys for key in each if key not in applied]
     recorded = settling.recorded_shares(missed) if missed else {}
-    told: set[tuple[int, int]] = set()
+    told: set[ShareKey] = set()
     return [
-        SettleAnswer(
-            [
-                _answer(request.worker, report, verdicts, applied, recorded, told)
-                for report in request.reports
-            ]
-        )
-        for request in requests
+        SettleAnswer([_answer(key, verdicts, applied, recorded, told) for key in each])
+        for each in keys
     ]
 
 
 def _answer(
-    worker: Worker,
-    report: Report,
-    verdicts: dict[tuple[int, int], Verdict],
-    applied: dict[tuple[int, int, int], EndedShare],
-    recorded: dict[tuple[int, int], int],
-    told: set[tuple[int, int]],
+    key: ShareKey,
+    verdicts: Mapping[ShareKey, Verdict],
+    applied: Mapping[ShareKey, EndedShare],
+    recorded: Mapping[tuple[int, int], int],
+    told: set[ShareKey],
 ) -> Answer:
-    key = (report.task_id, report.epoch)
-    if (*key, worker.pk) in applied and key not in told:
+    if key in applied and key not in told:
         told.add(key)
         return verdicts[key].answer
-    if key in told or recorded.get(key) == worker.pk:
+    if key in told or recorded.get(key[:2]) == key[2]:
         return Answer(SettleStatus.REPEATED)
     return Answer(SettleStatus.FENCED, "the lease is not held any more")

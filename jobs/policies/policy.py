@@ -64,8 +64,18 @@ ENTERPRISE_DEFAULT = PolicySpec()
 def parse_policy(text: str | bytes) -> PolicySpec:
     """Read a policy's JSON. Raises InvalidRequest naming the field."""
     try:
-        return msgspec.json.decode(text, type=PolicySpec)
+        spec = msgspec.json.decode(text, type=PolicySpec)
     except msgspec.ValidationError as error:
         raise InvalidRequest.field("spec", str(error)) from None
     except msgspec.DecodeError as error:
         raise InvalidRequest.field("spec", f"is not JSON: {error}") from None
+    _check_known("types", spec.types, TYPES)
+    _check_known("priorities", spec.priorities, tuple(PRIORITIES))
+    return spec
+
+
+def _check_known(field: str, names: list[str], known: tuple[str, ...]) -> None:
+    for name in names:
+        if name not in known:
+            text = f"{name[:100]!r} is not known; use some of: {', '.join(known)}"
+            raise InvalidRequest.field(f"spec.{field}", text)

@@ -68,7 +68,7 @@ with o as materialized (
     delete from lease l
     where l.owner = any(%(owners)s::bigint[]) and l.task_ids <@ array(select t.id from t)
 )
-select t.id, t.epoch, t.job_id, t.tenant_id, t.stage, t.status, t.outcome, t.fanout,
+select t.id, t.epoch, t.owner, t.job_id, t.tenant_id, t.stage, t.status, t.outcome, t.fanout,
     t.ceiling_nano_usd, t.input_tokens, t.output_tokens, t.cost_nano_usd
 from t
 """
@@ -119,6 +119,7 @@ class EndedShare(NamedTuple):
 
     id: int
     epoch: int
+    owner: int
     job_id: int
     tenant_id: int
     stage: int

@@ -6,11 +6,18 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from jobs.actions.settle import Report, ReportKind, SettleStatus
+from jobs.actions.settle import (
+    Report,
+    ReportKind,
+    SettleRequest,
+    SettleStatus,
+    settle_and_claim,
+)
 from jobs.actions.spawning import SpawnOrder
 from jobs.models import Attempt, Budget, DeadLetter, Delayed, JobStage, Lease, Task, UsageEntry
 from jobs.transitions.settling import UsageRow
 from tests.integration.scenario import (
+    LEASE_SECONDS,
     failure,
     register,
     reloaded,
@@ -66,6 +73,22 @@ def test_a_settlement_of_another_worker_is_fenced():
     claimed = register().claim()
     assert register().succeed(claimed)[0].status == SettleStatus.FENCED
     assert Task.objects.get().status == "Running"
+
+
+def test_the_holder_is_heard_when_another_worker_reports_the_same_share_in_the_same_moment():
+    submit_echo(1)
+    holder, other = register(), register()
+    (task,) = holder.claim()
+    requests = [
+        SettleRequest(hand.worker, [success(task, text)], 0, LEASE_SECONDS)
+        for hand, text in ((other, "wrong"), (holder, "right"))
+    ]
+    answers = settle_and_claim(requests, holder.claimer)
+    assert [answer.answers[0].status for answer in answers] == [
+        SettleStatus.FENCED,
+        SettleStatus.APPLIED,
+    ]
+    assert Task.objects.get().result == '"right"'
 
 
 def test_a_settlement_of_an_older_epoch_is_fenced():
