@@ -47,7 +47,8 @@ def job_end(
         return JobStatus.SUCCEEDED, Reason.ALL_SUCCEEDED, ""
     if not final_succeeded:
         message = f"No final task succeeded; {dead_lettered} of {total} tasks failed."
-        return JobStatus.FAILED, Reason.DEPENDENCY_FAILED, message
+        reason = Reason.DEPENDENCY_FAILED if cancelled else Reason.FAILURES_EXCEEDED
+        return JobStatus.FAILED, reason, message
     message = f"{dead_lettered} of {total} tasks failed."
     if dead_lettered:
         return JobStatus.PARTIALLY_SUCCEEDED, Reason.WITHIN_TOLERANCE, message

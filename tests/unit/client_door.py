@@ -62,7 +62,7 @@ class Door:
                 self.send_header("Content-Length", str(len(raw) + (9 if answer.cut else 0)))
                 self.end_headers()
                 self.wfile.write(raw)
-                self.close_connection = answer.cut
+                self.close_connection |= answer.cut
 
             do_GET = handle_one  # noqa: N815 (http.server looks for these names)
             do_POST = handle_one  # noqa: N815

@@ -1,5 +1,6 @@
 """The ``daef`` command: what it sends, what it prints, how it ends."""
 
+import hashlib
 import json
 
 import pytest
@@ -64,12 +65,26 @@ def test_submit_sends_documents_of_a_csv(door, tmp_path, capsys):
 def test_documents_that_are_too_large_go_through_files(door, tmp_path):
     path = tmp_path / "big.jsonl"
     path.write_text("".join(json.dumps("x" * 10_000) + "\n" for _ in range(120)))
-    door.tell("/v1/files", Answer({"id": "file-7"}, 201))
+    door.tell("/v1/files", Answer({"items": []}), Answer({"id": "file-7"}, 201))
     door.tell("/v1/jobs", Answer(job(), 201))
     main(["submit", "--type", "embed", "--documents", str(path)])
-    upload, submit = door.requests
+    _, upload, submit = door.requests
     assert upload.body.count(b'{"id": "doc-') == 120
     assert submit.json == {"type": "embed", "file_id": "file-7"}
+
+
+def test_large_documents_that_are_stored_already_are_not_sent_again(door, tmp_path):
+    path = tmp_path / "big.jsonl"
+    path.write_text("".join(json.dumps("x" * 10_000) + "\n" for _ in range(120)))
+    lines = [{"id": f"doc-{number}", "text": "x" * 10_000} for number in range(1, 121)]
+    content = "".join(json.dumps(line) + "\n" for line in lines)
+    digest = hashlib.sha256(content.encode()).hexdigest()
+    stored = {"id": "file-3", "sha256": digest, "tenant": "default"}
+    door.tell("/v1/files", Answer({"items": [stored | {"id": "file-2", "tenant": "acme"}, stored]}))
+    door.tell("/v1/jobs", Answer(job(), 201))
+    main(["submit", "--type", "embed", "--documents", str(path)])
+    assert [request.method for request in door.requests] == ["GET", "POST"]
+    assert door.requests[1].json["file_id"] == "file-3"
 
 
 def test_a_dry_run_shows_the_plan(door, capsys):

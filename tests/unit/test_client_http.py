@@ -5,6 +5,7 @@ import pytest
 from client import Client, Conflict, InvalidRequest, NotAllowed, NotFound, RateLimited, Unreachable
 from client.errors import Usage
 from client.events import parse_events
+from client.transport import Transport
 from tests.unit.client_door import Answer, Door, job, problem
 
 
@@ -105,6 +106,38 @@ def test_nothing_listening_says_how_to_start_a_fabric(naps):
         pytest.raises(Unreachable, match="make up"),
     ):
         client.jobs.list()
+
+
+class Hours:
+    """A clock that only sleeping moves."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def test_a_fabric_that_was_never_there_is_given_up_soon():
+    hours = Hours()
+    transport = Transport("http://127.0.0.1:9", retry_seconds=600, sleep=hours.sleep, clock=hours)
+    with pytest.raises(Unreachable):
+        transport.send("GET", "/v1/jobs")
+    assert 1 < hours.now <= 3
+
+
+def test_a_fabric_that_goes_away_is_waited_for(door):
+    hours = Hours()
+    transport = Transport(door.url, retry_seconds=600, sleep=hours.sleep, clock=hours)
+    door.tell("/v1/jobs", Answer({"items": []}, headers={"Connection": "close"}))
+    transport.send("GET", "/v1/jobs")
+    door.close()
+    with pytest.raises(Unreachable):
+        transport.send("GET", "/v1/jobs")
+    assert 590 < hours.now <= 600
 
 
 def test_an_answer_that_is_not_json_says_that_this_is_not_daef(door, client):

@@ -1,6 +1,10 @@
 """What people see: bars, notes, troubles, reports, figures."""
 
+import io
+import re
+
 import pytest
+from rich.console import Console
 
 from client.terminal import words
 from client.terminal.bars import (
@@ -13,7 +17,7 @@ from client.terminal.bars import (
 )
 from client.terminal.report import eighths, report_lines
 from client.terminal.tables import explanation_lines
-from client.terminal.watch import LinePace
+from client.terminal.watch import LinePace, watch
 from tests.unit.client_door import job, stage
 
 LABEL_LATER = {**stage("label"), "planned_min": 8, "planned_max": 16}
@@ -261,3 +265,60 @@ def test_shortened_text_ends_between_words():
 
 def test_bars_are_drawn_to_an_eighth():
     assert (eighths(1), eighths(0), len(eighths(61 / 74))) == ("█" * 30, "▏", 25)
+
+
+# ── on a terminal ─────────────────────────────────────────────────────────────────────────────────
+
+
+class Recorded:
+    """Stands for a client whose job is what the test lists."""
+
+    def __init__(self, *found) -> None:
+        self.jobs = self
+        self._found = list(found)
+
+    def get(self, _job):
+        return self._found.pop(0)
+
+
+def terminal(**environment):
+    return Console(
+        file=io.StringIO(),
+        force_terminal=True,
+        width=92,
+        legacy_windows=False,
+        _environ=environment,
+    )
+
+
+def watched(console):
+    ended = job("Succeeded", stage("embed", 2, succeeded=2))
+    ended["finished_at"] = "2026-11-01T10:00:03.000Z"
+    running = job("Running", stage("embed", 2, running=2))
+    watch(Recorded(running, ended), "job-1", console)
+    return console.file.getvalue()
+
+
+def test_bars_are_redrawn_on_a_terminal(monkeypatch):
+    monkeypatch.delenv("CI", raising=False)
+    shown = watched(terminal(TERM="xterm-256color"))
+    assert "━━━━" in shown
+    assert "\x1b[2K" in shown
+    assert "Succeeded" in shown
+
+
+def test_no_color_loses_no_word(monkeypatch):
+    monkeypatch.delenv("CI", raising=False)
+    shown = watched(terminal(TERM="xterm-256color", NO_COLOR="1"))
+    assert "━━━━" in shown
+    assert not re.search(r"\x1b\[[\d;]*(3[0-7]|9[0-7])m", shown)
+
+
+@pytest.mark.parametrize("reason", ["dumb", "ci"])
+def test_dumb_terminals_and_ci_get_lines(monkeypatch, reason):
+    monkeypatch.delenv("CI", raising=False)
+    if reason == "ci":
+        monkeypatch.setenv("CI", "true")
+    shown = watched(terminal(TERM="dumb" if reason == "dumb" else "xterm-256color"))
+    assert "━" not in shown
+    assert "Running: embed 0/2" in shown

@@ -18,7 +18,7 @@ class Queue:
         self.ready = sorted(ready)
         self.ages = ages or {}
         self.weights = weights or {}
-        self.served = Counter()
+        self.served: Counter[tuple[int, int]] = Counter()
         self.turn = 0
 
     def claim(self, want, *, tenant_room=None, constraints=()):
@@ -52,7 +52,8 @@ class Queue:
 
     def _apply(self, picks, want):
         seen, taken = set(), []
-        of_tenant, of_job = Counter(), Counter()
+        of_tenant: Counter[int] = Counter()
+        of_job: Counter[int] = Counter()
         for pick in picks:
             place = (pick.capability, pick.priority, pick.tenant)
             range_ = [
@@ -145,7 +146,7 @@ def test_a_class_that_waits_beyond_its_bound_gets_exactly_one_grant_in_ten():
     ]
     for want in (7, 40):
         queue = Queue(ready, ages={-50: 21_601.0})
-        taken = []
+        taken: list[tuple[int, int, int, int]] = []
         while len(taken) < 280:
             taken += queue.claim(want)
         assert sum(task[1] == -50 for task in taken[:280]) == 28
@@ -171,7 +172,7 @@ READY = st.lists(
 
 def spread(rows):
     """Each job belongs to one tenant and class, so the drawn job number is made one of its own."""
-    numbered = {}
+    numbered: dict[tuple[int, int, int], int] = {}
     ready = []
     for number, (capability, priority, tenant, job) in enumerate(rows, 1):
         own = numbered.setdefault((priority, tenant, job), len(numbered) + 1)

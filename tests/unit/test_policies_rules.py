@@ -131,6 +131,11 @@ def end(**fields):
             JobStatus.FAILED,
             Reason.DEPENDENCY_FAILED,
         ),
+        (
+            {"succeeded": 0, "dead_lettered": 10, "final_succeeded": False},
+            JobStatus.FAILED,
+            Reason.FAILURES_EXCEEDED,
+        ),
     ],
 )
 def test_a_job_ends_by_its_tasks_limits_and_cancel_flag(facts, status, reason):
@@ -177,7 +182,9 @@ def test_a_request_never_widens_its_policy(policy, asked):
         limits(PolicySpec(**policy), **asked)
 
 
-@pytest.mark.parametrize("text", ["{", '{"pools": 1}', '{"max_tasks": 0}', '{"limit_usd": -1}'])
+@pytest.mark.parametrize(
+    "text", ["{", '{"pools": 1}', '{"max_tasks": 0}', '{"limit_usd": -1}', '{"types": ["chta"]}']
+)
 def test_a_policy_that_makes_no_sense_is_refused(text):
     with pytest.raises(InvalidRequest):
         parse_policy(text)

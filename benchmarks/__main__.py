@@ -1,0 +1,6 @@
+"""``python -m benchmarks`` runs every measurement there is, one after the other."""
+
+from benchmarks import throughput
+
+if __name__ == "__main__":
+    raise SystemExit(throughput.main())

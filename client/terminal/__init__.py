@@ -1,0 +1,1 @@
+"""What people see: words, bars, reports, explanations. Pure but for ``watch``."""

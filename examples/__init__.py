@@ -1,0 +1,1 @@
+"""The demo's tickets, and how they are made."""
