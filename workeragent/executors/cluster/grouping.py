@@ -14,7 +14,8 @@ Method, in order:
 5. Groups are joined while the average cosine similarity between the documents of two of them
    stays above ``same_cause``: the silhouette alone splits a cause by its wordings, the more so
    the larger the cause and the more often its wordings repeat.
-6. Outliers and groups too small to be a cause are set apart, at most a tenth of the documents.
+6. Set apart, at most a tenth of the documents: groups whose documents have little in common,
+   groups too small to be a cause, and outliers.
 
 Fewer than eight different documents give no meaningful silhouette; for them step 5 is all.
 """
@@ -48,6 +49,10 @@ LEAST_SILHOUETTE = 0.1
 
 NEVER_SAME = 2.0
 """Joins nothing: for embedding models whose scale of similarity is not known."""
+
+SCATTERED = 0.5
+"""A group is no cause when its own documents are on average less than this part as similar as
+two groups have to be to count as one."""
 
 OUTLIER_DEVIATIONS = 3.0
 """How many robust standard deviations below its group's median similarity an outlier lies."""
@@ -98,7 +103,9 @@ def find_groups(
         else:
             labels, considered, score = _search(distinct, minimum, maximum)
         labels = _join_similar(distinct, labels, minimum, maximum, same_cause)
-    return _grouping(vectors, labels[copies.reshape(-1)], considered, score, minimum)
+    least_similar = same_cause * SCATTERED if same_cause < NEVER_SAME else -1.0
+    labels = labels[copies.reshape(-1)]
+    return _grouping(vectors, labels, considered, score, minimum, least_similar)
 
 
 def mean_silhouette(distances: Vectors, labels: Labels) -> float:
@@ -205,13 +212,16 @@ def _grouping(
     considered: tuple[int, ...],
     score: float,
     minimum: int,
+    least_similar: float,
 ) -> Grouping:
     """Set outliers apart, order the groups by size, and measure each document's place."""
     labels = _by_size(labels)
     similarity, silhouette = _places(vectors, labels)
     if len(labels) >= FEWEST_FOR_SEARCH:
-        labels = _set_apart(labels, similarity, silhouette, minimum)
-        labels = _by_size(labels)
+        room = int(len(labels) * MOST_UNEXPLAINED)
+        labels = _by_size(_dissolve_scattered(vectors, labels, room, minimum, least_similar))
+        similarity, silhouette = _places(vectors, labels)
+        labels = _by_size(_set_apart(labels, similarity, silhouette, minimum))
         similarity, silhouette = _places(vectors, labels)
     return Grouping(labels, similarity, silhouette, considered, max(score, 0.0))
 
@@ -231,9 +241,9 @@ def _places(vectors: Vectors, labels: Labels) -> tuple[Vectors, Vectors]:
 
 
 def _set_apart(labels: Labels, similarity: Vectors, silhouette: Vectors, minimum: int) -> Labels:
-    room = int(len(labels) * MOST_UNEXPLAINED)
-    labels = _dissolve_small(labels, room, minimum)
-    room -= int((labels == UNEXPLAINED).sum())
+    room = int(len(labels) * MOST_UNEXPLAINED) - int((labels == UNEXPLAINED).sum())
+    labels, before = _dissolve_small(labels, room, minimum), labels
+    room -= int((labels != before).sum())
     deviation = _deviations(labels, similarity)
     suspects = np.flatnonzero(
         (labels != UNEXPLAINED)
@@ -243,6 +253,25 @@ def _set_apart(labels: Labels, similarity: Vectors, silhouette: Vectors, minimum
     worst_first = suspects[np.argsort(deviation[suspects], kind="stable")]
     labels = labels.copy()
     labels[worst_first[:room]] = UNEXPLAINED
+    return labels
+
+
+def _dissolve_scattered(
+    vectors: Vectors, labels: Labels, room: int, minimum: int, least_similar: float
+) -> Labels:
+    """Set groups apart whose documents only have in common that they fit nowhere else.
+
+    The squared length of a group's mean vector is the average cosine over all its pairs.
+    """
+    groups = int(labels.max()) + 1
+    cohesion = (_centres(vectors, labels) ** 2).sum(axis=1)
+    labels = labels.copy()
+    for group in np.argsort(cohesion, kind="stable")[: groups - max(1, minimum)]:
+        members = labels == group
+        if cohesion[group] >= least_similar or int(members.sum()) > room:
+            break
+        labels[members] = UNEXPLAINED
+        room -= int(members.sum())
     return labels
 
 
