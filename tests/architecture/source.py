@@ -13,6 +13,7 @@ PRODUCT = (
     "access",
     "audit",
     "workeragent",
+    "faultpoints",
     "client",
 )
 """Packages that are the product; `proto` holds generated code only."""

@@ -69,7 +69,9 @@ def requirements() -> set[str]:
 def variables_read() -> set[str]:
     """Every DAEF_* name that stands alone in a string; NAME_FILE counts as NAME."""
     files = [*product_files(), ROOT / "tests" / "conftest.py"]
-    found = {text for path in files for text in texts(path) if re.fullmatch(r"DAEF_[A-Z0-9_]+", text)}
+    found = {
+        text for path in files for text in texts(path) if re.fullmatch(r"DAEF_[A-Z0-9_]+", text)
+    }
     return {
         name
         for name in found
@@ -95,7 +97,7 @@ def test_every_secret_is_marked_as_one():
     marked = set(re.findall(r"^\| `(DAEF_[A-Z_]+)` \*secret\*", page, re.MULTILINE))
     settings = ast.walk(parsed(ROOT / "daef_site" / "settings.py"))
     secrets = {
-        node.args[0].value
+        ast.literal_eval(node.args[0])
         for node in settings
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "env.secret"
     }
@@ -118,9 +120,9 @@ def test_every_command_of_manage_py_is_in_the_commands_page_and_no_other():
 
 
 def test_every_daef_command_is_in_the_commands_page_and_no_other():
-    action = next(a for a in parser()._actions if isinstance(a.choices, dict))
+    choices = next(a.choices for a in parser()._actions if isinstance(a.choices, dict))
     named = first_column(section(read(REFERENCE / "commands.md"), "daef"))
-    assert named == {f"daef {name}" for name in action.choices}
+    assert named == {f"daef {name}" for name in choices}
 
 
 # ── words ─────────────────────────────────────────────────────────────────────────────────────────
@@ -152,7 +154,8 @@ def test_the_drawing_of_the_task_has_exactly_the_moves_that_are_allowed():
 
 
 def test_every_error_code_is_in_the_errors_page_and_no_other():
-    codes = {error.code for error in [DaefError, *catalogue()]}
+    classes: list[type[DaefError]] = [DaefError, *catalogue()]
+    codes = {error.code for error in classes}
     listed = set(re.findall(r"^\| `(\w+)` \|", read(REFERENCE / "errors.md"), re.MULTILINE))
     assert listed == codes
 
@@ -179,7 +182,11 @@ def test_every_scope_is_in_the_scopes_page():
 
 
 def test_every_table_is_in_the_storage_page():
-    ours = [model for name in ("jobs", "access", "audit") for model in apps.get_app_config(name).get_models()]
+    ours = [
+        model
+        for name in ("jobs", "access", "audit")
+        for model in apps.get_app_config(name).get_models()
+    ]
     named = first_column(read(ROOT / "docs" / "architecture" / "storage.md"))
     assert {model._meta.db_table for model in ours} - named == set()
 
@@ -215,7 +222,9 @@ def test_every_decision_is_in_the_list_of_decisions():
 def test_every_method_of_the_protocol_is_in_the_proto_page():
     page = read(REFERENCE / "proto-generation.md")
     contracts = (ROOT / "proto" / "daef" / "v1").glob("*.proto")
-    methods = [name for path in contracts for name in re.findall(r"^  rpc (\w+)\(", read(path), re.M)]
+    methods = [
+        name for path in contracts for name in re.findall(r"^  rpc (\w+)\(", read(path), re.M)
+    ]
     assert [name for name in methods if f"`{name}`" not in page] == []
 
 
@@ -261,14 +270,18 @@ def test_every_page_can_be_reached_from_the_map():
         reached.add(page)
         targets = (target.partition("#")[0] for target in LINK.findall(prose(read(page))))
         todo += [(page.parent / t).resolve() for t in targets if t and ":" not in t]
-    assert [page for page in pages() if (ROOT / "docs") in page.parents and page not in reached] == []
+    assert [
+        page for page in pages() if (ROOT / "docs") in page.parents and page not in reached
+    ] == []
 
 
 def test_every_module_that_the_papers_name_is_there():
     named = {
         name
         for page in pages()
-        for name in re.findall(r"`((?:jobs|daef_site|workeragent|access|queueing|client|tests)/[\w/.]+)`", read(page))
+        for name in re.findall(
+            r"`((?:jobs|daef_site|workeragent|access|queueing|client|tests)/[\w/.]+)`", read(page)
+        )
     }
     assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
 

@@ -53,7 +53,9 @@ def public(nodes: list[ast.stmt]) -> Iterator[Documented]:
 def is_plain(node: Documented, path: Path) -> bool:
     """What its place or framework explains: Django's inner classes and commands, overloads."""
     if isinstance(node, ast.ClassDef):
-        return node.name in {"Meta", "Media"} or (node.name == "Command" and "management" in path.parts)
+        return node.name in {"Meta", "Media"} or (
+            node.name == "Command" and "management" in path.parts
+        )
     in_command = "management" in path.parts and node.name in {"handle", "add_arguments"}
     return in_command or any(ast.unparse(one).endswith("setter") for one in node.decorator_list)
 
@@ -88,7 +90,11 @@ def test_no_module_has_a_name_that_says_nothing():
 
 
 def test_nothing_is_left_to_be_done():
-    left = re.compile("|".join(["NotImplemented" + "Error", r"\bTO" + r"DO\b", r"\bFIX" + r"ME\b", r"\bXX" + r"X\b"]))
+    left = re.compile(
+        "|".join(
+            ["NotImplemented" + "Error", r"\bTO" + r"DO\b", r"\bFIX" + r"ME\b", r"\bXX" + r"X\b"]
+        )
+    )
     found = [
         shown(path, number)
         for path in python_files()
@@ -115,7 +121,14 @@ def test_every_module_says_what_it_is_for():
         for path in product_files()
         if (body := parsed(path).body)
         and not ast.get_docstring(parsed(path))
-        and len([node for node in body if isinstance(node, Documented) and not node.name.startswith("_")]) != 1
+        and len(
+            [
+                node
+                for node in body
+                if isinstance(node, Documented) and not node.name.startswith("_")
+            ]
+        )
+        != 1
         and any(isinstance(node, Documented) for node in body)
     ]
     assert silent == []
