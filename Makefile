@@ -92,7 +92,8 @@ bench: setup-dev ## DAEF and its peers side by side
 	@$(PY) -m benchmarks $(ARGS)
 
 soak: setup-dev ## long fault runs
-	@$(PY) -m pytest tests/faults --timeout=0 $(ARGS)
+	@DAEF_SOAK=1 $(PY) -m pytest tests/faults --timeout=0 -s $(ARGS)
+	@$(PY) -m pytest tests/integration tests/unit -m soak --timeout=0 -s $(ARGS)
 
 clean: ## remove everything that was made here
 	@if [ -x $(PY) ] && [ -e $(VENV)/.installed ]; then $(PY) manage.py forget_data; fi

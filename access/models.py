@@ -38,3 +38,16 @@ class SubmitWindow(models.Model):
 
     def __str__(self) -> str:
         return f"{self.used} submissions in minute {self.minute}"
+
+
+class FirstLogin(models.Model):
+    """A link that logs the local operator in; it is deleted when it is used."""
+
+    digest = models.CharField(max_length=64, primary_key=True, help_text="SHA-256 of its secret.")
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "first_login"
+
+    def __str__(self) -> str:
+        return f"until {self.expires_at:%H:%M}"

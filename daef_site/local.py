@@ -15,9 +15,9 @@ from typing import IO
 import psycopg
 import redis
 from django.conf import settings
-from django.db import connections
+from django.db import connection, connections
 
-from daef_site import env, fabric, ports, stores
+from daef_site import env, fabric, first_login, ports, stores
 from daef_site import settings as site_settings
 from daef_site.migrations_lock import apply_migrations
 from daef_site.processes import CannotStart, Wish, start_agents, start_gateway
@@ -258,4 +258,13 @@ def _say_what_is_gone() -> None:
 def _say_where() -> None:
     base = f"http://{env.shown_address(*settings.DAEF_HTTP_ADDR)}"
     say("ready", f"API {base}/v1 · docs {base}/v1/docs · console {base}/admin/")
+    _say_first_login()
     say("", f"logs {settings.DAEF_DATA_DIR}/logs · Ctrl-C stops it")
+
+
+def _say_first_login() -> None:
+    if env.is_loopback(settings.DAEF_HTTP_ADDR[0]):
+        link = first_login.new_link(env.shown_address(*settings.DAEF_HTTP_ADDR))
+        # The supervisor needs the database no more, and must not hold a session for days.
+        connection.close()
+        say("console", f"{link}   logs in once, within an hour")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from daef_site import env, fabric
+from daef_site.appearance import UNFOLD as UNFOLD
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -146,8 +147,8 @@ SECRET_KEY = _secret_key()
 
 # ── Django ────────────────────────────────────────────────────────────────────────────────────────
 INSTALLED_APPS = [
-    "unfold",
-    "django.contrib.admin",
+    "unfold.apps.BasicAppConfig",
+    "daef_site.apps.ConsoleConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -157,7 +158,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "django_prometheus",
-    "daef_site",
+    "daef_site.apps.SiteConfig",
     "jobs",
     "queueing",
     "access",
@@ -190,7 +191,8 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-            ]
+            ],
+            "libraries": {"console": "jobs.admin.tags"},
         },
     }
 ]

@@ -3,16 +3,17 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from daef_site import health
+from daef_site import first_login, health
 
 urlpatterns = [
     path("healthz", health.healthz),
     path("readyz", health.readyz),
+    path("admin/once/", include(first_login.urlpatterns)),
     path("admin/", admin.site.urls),
     path("v1/", include("jobs.api.urls")),
 ]
 
 handler400 = "jobs.api.problems.bad_request"
-handler403 = "jobs.api.problems.permission_denied"
-handler404 = "jobs.api.problems.not_found"
+handler403 = "daef_site.error_pages.permission_denied"
+handler404 = "daef_site.error_pages.not_found"
 handler500 = "jobs.api.problems.server_error"

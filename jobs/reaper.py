@@ -9,6 +9,7 @@ import time
 
 from django.conf import settings
 
+from faultpoints import reach
 from jobs.actions import fleet, retention
 from jobs.actions.control import close_tasks
 from jobs.actions.finish import end_jobs_without_open_tasks, finish_shares, moved_delta
@@ -72,6 +73,8 @@ class Reaper:
 def reap_leases() -> int:
     """End the shares of expired leases; returns how many."""
     expired = overdue.expired_shares(chunk=LEASES_PER_PASS)
+    if expired:
+        reach("reaper.between_select_and_update")
     ended = settling.end_shares([_lost(share) for share in expired]) if expired else []
     finish_shares(ended, kind=EventKind.LEASE_LOST, actor="reaper")
     overdue.drop_empty_leases()

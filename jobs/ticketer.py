@@ -6,6 +6,7 @@ or an emptied Redis costs a second, never work.
 
 import threading
 
+from faultpoints import reach
 from jobs.actions import fleet
 from jobs.actions.transactions import in_transaction
 from jobs.loops import run_passes
@@ -24,7 +25,10 @@ def run_forever(stop: threading.Event) -> None:
 def one_pass() -> dict[str, int]:
     """Move due tasks, then ring for each pool with work as many agents as have a free slot."""
     moved = move_due()
-    for pool, workers in overdue.pools_with_work(silent_seconds=fleet.silent_seconds()):
+    pools = overdue.pools_with_work(silent_seconds=fleet.silent_seconds())
+    if pools:
+        reach("ticketer.after_select")
+    for pool, workers in pools:
         tickets.ring(pool, workers)
     return {"tasks due": moved}
 

@@ -11,6 +11,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 
+from faultpoints import reach
 from queueing.rq_client import QueueUnavailable, TicketQueue
 
 logger = logging.getLogger(__name__)
@@ -54,7 +55,8 @@ class Ringer:
 
     def _push(self, queue: TicketQueue, pool: str, tickets: int) -> None:
         try:
-            queue.push(pool, tickets)
+            if queue.push(pool, tickets):
+                reach("ticketer.after_push")
         except QueueUnavailable as error:
             if time.monotonic() - self._last_complaint > QUIET_SECONDS:
                 self._last_complaint = time.monotonic()

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,6 +11,10 @@ from pathlib import Path
 import pytest
 
 from daef_site import stores
+
+# A shell that runs the tests in its background has them ignore Ctrl-C, and so would every process
+# that the tests start to see how it ends by one.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,23 @@ def django_db_modify_db_settings(test_stores: Stores) -> None:
     settings.DAEF_DATA_DIR = test_stores.data
     # A fabric that happens to run in this checkout is none of the tests' business.
     settings.DAEF_FABRIC = None
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None) -> None:
+    """Let Django empty the tables after a transactional test, which the audit log refuses."""
+    from django.db import connection
+
+    sql_flush = connection.ops.sql_flush
+
+    def sql_flush_with_audit(*args, **kwargs) -> list[str]:
+        return [
+            "alter table audit_entry disable trigger user",
+            *sql_flush(*args, **kwargs),
+            "alter table audit_entry enable trigger user",
+        ]
+
+    connection.ops.sql_flush = sql_flush_with_audit  # type: ignore[method-assign]
 
 
 def settings_module():

@@ -7,8 +7,9 @@ import sys
 import threading
 from types import FrameType
 
+import faultpoints
 from workeragent import agent
-from workeragent.config import ConfigurationError, StoppedWaitingError, load
+from workeragent.config import ConfigurationError, StoppedWaitingError, fabric_file, load
 
 INTERRUPTED = 130
 """Exit status after a second signal, as shells have it for Ctrl-C."""
@@ -28,6 +29,7 @@ def main() -> int:
     signal.signal(signal.SIGINT, leave)
     signal.signal(signal.SIGTERM, leave)
     try:
+        _arm()
         agent.run(lambda: load(say=_say, stop=stop), stop)
     except ConfigurationError as error:
         sys.stderr.write(f"daef agent: {error}\n")
@@ -35,6 +37,13 @@ def main() -> int:
     except StoppedWaitingError:
         pass
     return 0
+
+
+def _arm() -> None:
+    try:
+        faultpoints.arm(os.environ, fabric_file(os.environ).parent)
+    except faultpoints.BadFaults as error:
+        raise ConfigurationError(f"DAEF_FAULTS {error}") from error
 
 
 def _say(line: str) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from faultpoints import reach
 from proto.daef.v1 import worker_pb2
 from workeragent.executors import load
 from workeragent.executors.context import Services, StopFlag, Task, TaskContext
@@ -57,6 +58,7 @@ def run(
     context = None
     try:
         context = _context(claimed, services, stopped, make_models)
+        reach("worker.during_exec")
         _succeed(outcome, context, load(claimed.kind)(context))
     except TaskCancelled:
         if not stopped.is_set():

@@ -73,7 +73,7 @@ def backoff() -> Iterator[float]:
     first, longest = BACKOFF_SECONDS
     for attempt in itertools.count():
         ceiling = min(longest, first * 2 ** min(attempt, 16))
-        yield ceiling * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
+        yield ceiling * random.uniform(0.5, 1.0)
 
 
 class ControlPlane:

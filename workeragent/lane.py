@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
+from faultpoints import reach
 from proto.daef.v1 import worker_pb2
 from workeragent.client import (
     BACKOFF_SECONDS,
@@ -62,6 +63,8 @@ class Lane:
             self._work.failed(errand)
         else:
             self._pause = BACKOFF_SECONDS[0]
+            if tasks:
+                reach("worker.after_claim_before_exec")
             self._work.answered(errand, tasks, sent + self._lease_seconds)
             self._dispatch()
 
@@ -80,6 +83,7 @@ class Lane:
             request.want = 0
             return self._work.any_held(errand.outcomes)
 
+        reach("worker.after_exec_before_settle")
         try:
             response = retried(
                 lambda: self._control_plane.settle(request), worth_repeating, self._over
@@ -89,6 +93,7 @@ class Lane:
             raise
         except RefusedError as error:
             return self._settle_apart(errand, error)
+        reach("worker.after_settle_before_ack")
         self._work.settled(errand.outcomes)
         _log_refused(response.results)
         return response.tasks

@@ -15,9 +15,10 @@ from multiprocessing.connection import Connection
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, NoReturn
 
+import faultpoints
 from proto.daef.v1 import worker_pb2
 from workeragent import attempt, messages
-from workeragent.config import Transport
+from workeragent.config import Transport, fabric_file
 from workeragent.executors.context import StopFlag, Task
 from workeragent.lease_services import LeaseServices
 
@@ -47,6 +48,7 @@ def main(pipe: Connection, table: messages.RunningTable, start: Start) -> NoRetu
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s runner: %(message)s")
+    faultpoints.arm(os.environ, fabric_file(os.environ).parent)
     with contextlib.suppress(EOFError, OSError):
         Runner(pipe, table, start).serve()
     os._exit(0)

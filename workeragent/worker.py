@@ -21,6 +21,8 @@ from rq.exceptions import DequeueTimeout, NoSuchJobError
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
+from faultpoints import reach
+
 TICKET_VERSION = 1
 
 TICKET_FUNCTION = "workeragent.worker.run_ticket"
@@ -120,6 +122,7 @@ class TicketWorker(SimpleWorker):
         if reason:
             self._refuse(job.id, reason)
             return
+        reach("worker.after_pop_before_claim")
         self._wake()
         self._drop(job.id)
 
@@ -183,4 +186,4 @@ def listen(
             logger.warning("no tickets for now: %s", type(error).__name__)
             lasted = time.monotonic() - began > longest
             pause = first if lasted else min(longest, pause * 2)
-            stop.wait(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
+            stop.wait(pause * random.uniform(0.5, 1.0))

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from faultpoints import reach
 from jobs.actions.transactions import in_transaction
 from jobs.models import Pool, Worker
 from jobs.policies import fairness
@@ -91,7 +92,10 @@ def claim_tasks(requests: Sequence[ClaimRequest], claimer: Claimer) -> list[list
     """
     for pool in sorted({request.worker.pool_id for request in requests}):
         claiming.lock_pool(pool, durable=False)
-    return [claimer.claim(request) for request in requests]
+    claimed = [claimer.claim(request) for request in requests]
+    if any(claimed):
+        reach("claim.before_commit")
+    return claimed
 
 
 def _reach(worker: Worker) -> claiming.Reach:

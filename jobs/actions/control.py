@@ -1,8 +1,10 @@
-"""What a tenant asks of its job: cancel, suspend, resume, retry. Each may be repeated."""
+"""What is asked of a job: cancel, suspend, resume, retry. Each may be repeated."""
 
 from collections.abc import Sequence
 
 from access.actors import Actor
+from audit.events import INTERNAL, Action, Origin
+from jobs.actions.audited import Trail, audited
 from jobs.actions.finish import end_jobs_without_open_tasks, finish_shares
 from jobs.actions.transactions import in_transaction
 from jobs.errors import NotFound, StateConflict
@@ -11,38 +13,55 @@ from jobs.states import AttemptOutcome, EventKind, JobStatus, TaskStatus, job_na
 from jobs.transitions import closing, jobs, reopening, settling
 from jobs.transitions.closing import OpenTask
 from jobs.transitions.jobs import EventRow, StageDelta
-from jobs.transitions.settling import ShareEnd
+from jobs.transitions.settling import EndedShare, ShareEnd
 from queueing import tickets
 
 MAX_PASSES = 200
 """Chunks one request cancels itself; the reaper takes what is left."""
 
 
-def cancel_job(*, job_id: int, actor: Actor) -> None:
+def cancel_job(*, job_id: int, actor: Actor, origin: Origin = INTERNAL) -> None:
     """Ask a job to end and cancel what has not ended; a job that has ended stays as it is.
 
     The flag is committed first and without any task's lock; tasks follow in chunks.
     """
-    _existing(job_id)
-    _request_cancel(job_id, actor.name)
+    with audited(Action.JOB_CANCEL, job_id=job_id, actor=actor, origin=origin) as trail:
+        _existing(job_id)
+        _request_cancel(trail)
     for _ in range(MAX_PASSES):
         if not close_tasks(job_id, code="cancelled", message="The job was cancelled."):
             break
 
 
 @in_transaction
-def _request_cancel(job_id: int, actor: str) -> None:
-    jobs.request_cancel(job_id, actor=actor)
+def _request_cancel(trail: Trail) -> None:
+    if jobs.request_cancel(trail.job_id, actor=trail.actor.name):
+        trail.done()
 
 
 @in_transaction
 def close_tasks(job_id: int, *, code: str, message: str) -> int:
     """One chunk of a closing job: cancel open tasks that nobody holds; returns how many."""
     tasks = closing.lock_open_tasks(job_id)
-    _end_running(tasks, code, message)
+    # Those that wait first: the end of a running one must not move what is about to end itself.
+    deltas = _cancel_waiting(job_id, tasks, code, message)
+    ended = _end_running(tasks, code, message)
+    if ended:
+        finish_shares(ended, kind=EventKind.TASKS_CANCELLED, actor="", others=deltas)
+    else:
+        end_jobs_without_open_tasks(jobs.count(deltas))
+    return len(tasks)
+
+
+def _cancel_waiting(
+    job_id: int, tasks: Sequence[OpenTask], code: str, message: str
+) -> list[StageDelta]:
     waiting = {task.id: task for task in tasks if task.status != TaskStatus.RUNNING}
     cancelled = closing.cancel_waiting(list(waiting), code=code, message=message)
-    deltas = [
+    if cancelled:
+        event = EventRow(job_id, EventKind.TASKS_CANCELLED, "{}", f'{{"tasks": {len(cancelled)}}}')
+        jobs.record_events([event], actor="")
+    return [
         StageDelta(
             job_id,
             waiting[task].stage,
@@ -52,15 +71,9 @@ def close_tasks(job_id: int, *, code: str, message: str) -> int:
         )
         for task in cancelled
     ]
-    totals = jobs.count(deltas)
-    if cancelled:
-        event = EventRow(job_id, EventKind.TASKS_CANCELLED, "{}", f'{{"tasks": {len(cancelled)}}}')
-        jobs.record_events([event], actor="")
-    end_jobs_without_open_tasks(totals)
-    return len(tasks)
 
 
-def _end_running(tasks: Sequence[OpenTask], code: str, message: str) -> None:
+def _end_running(tasks: Sequence[OpenTask], code: str, message: str) -> list[EndedShare]:
     shares = [
         ShareEnd(
             task.id,
@@ -74,27 +87,28 @@ def _end_running(tasks: Sequence[OpenTask], code: str, message: str) -> None:
         for task in tasks
         if task.owner is not None
     ]
-    if shares:
-        finish_shares(settling.end_shares(shares), kind=EventKind.TASKS_CANCELLED, actor="")
+    return settling.end_shares(shares) if shares else []
 
 
-def suspend_job(*, job_id: int, actor: Actor) -> None:
+def suspend_job(*, job_id: int, actor: Actor, origin: Origin = INTERNAL) -> None:
     """Take no new claims for a job; running tasks finish.
 
     Raises StateConflict when the job has ended or is being cancelled.
     """
-    job = _existing(job_id)
-    if job.finished_at or job.cancel_requested_at:
-        raise StateConflict(f"{job} has ended or is ending; only an open job can be suspended")
-    _suspend(job_id, actor.name)
+    with audited(Action.JOB_SUSPEND, job_id=job_id, actor=actor, origin=origin) as trail:
+        job = _existing(job_id)
+        if job.finished_at or job.cancel_requested_at:
+            raise StateConflict(f"{job} has ended or is ending; only an open job can be suspended")
+        _suspend(trail)
     for _ in range(MAX_PASSES):
         if not _park(job_id):
             break
 
 
 @in_transaction
-def _suspend(job_id: int, actor: str) -> None:
-    jobs.suspend(job_id, actor=actor)
+def _suspend(trail: Trail) -> None:
+    if jobs.suspend(trail.job_id, actor=trail.actor.name):
+        trail.done()
 
 
 @in_transaction
@@ -102,46 +116,53 @@ def _park(job_id: int) -> int:
     return closing.park(job_id)
 
 
-def resume_job(*, job_id: int, actor: Actor) -> None:
+def resume_job(*, job_id: int, actor: Actor, origin: Origin = INTERNAL) -> None:
     """Allow claims again.
 
     Raises StateConflict when the job has ended.
     """
-    job = _existing(job_id)
-    if job.finished_at:
-        raise StateConflict(f"{job} has ended; only an open job can be resumed")
-    _resume(job_id, actor.name)
+    with audited(Action.JOB_RESUME, job_id=job_id, actor=actor, origin=origin) as trail:
+        job = _existing(job_id)
+        if job.finished_at:
+            raise StateConflict(f"{job} has ended; only an open job can be resumed")
+        _resume(trail)
     tickets.ring(job.pool.name)
 
 
 @in_transaction
-def _resume(job_id: int, actor: str) -> None:
-    if jobs.resume(job_id, actor=actor):
-        closing.unpark(job_id)
+def _resume(trail: Trail) -> None:
+    if jobs.resume(trail.job_id, actor=trail.actor.name):
+        closing.unpark(trail.job_id)
+        trail.done()
 
 
-def retry_job(*, job_id: int, actor: Actor) -> int:
+def retry_job(*, job_id: int, actor: Actor, origin: Origin = INTERNAL) -> int:
     """Run a job's dead-lettered tasks again, and what hung on them; returns how many were reopened.
 
     Raises StateConflict when the job was cancelled, or is failing at this moment.
     """
-    job = _existing(job_id)
-    if job.status == JobStatus.CANCELLED or job.cancel_requested_at:
-        raise StateConflict(f"{job} was cancelled; submit it again instead")
-    if job.failed_reason and not job.finished_at:
-        raise StateConflict(f"{job} is ending; retry when it has ended")
-    reopened = _retry(job_id, actor.name)
+    with audited(Action.JOB_RETRY, job_id=job_id, actor=actor, origin=origin) as trail:
+        job = _existing(job_id)
+        if job.status == JobStatus.CANCELLED or job.cancel_requested_at:
+            raise StateConflict(f"{job} was cancelled; submit it again instead")
+        if job.failed_reason and not job.finished_at:
+            raise StateConflict(f"{job} is ending; retry when it has ended")
+        reopened = _retry(trail)
     if reopened:
         tickets.ring(job.pool.name)
     return reopened
 
 
 @in_transaction
-def _retry(job_id: int, actor: str) -> int:
+def _retry(trail: Trail) -> int:
+    job_id = trail.job_id
+    reopening.lock_job(job_id)
     dead = reopening.dead_letters(job_id)
     if not dead:
         return 0
-    below = [task for task in reopening.downstream(dead) if task not in set(dead)]
+    below = reopening.downstream(dead)
+    # What they spawned may end at this moment: then first, before its edges are cut.
+    reopening.lock(reopening.spawned(job_id, [*dead, *below]))
     before = {task.id: task for task in reopening.lock([*dead, *below])}
     if any(task.status == TaskStatus.RUNNING for task in before.values()):
         raise StateConflict(
@@ -149,13 +170,16 @@ def _retry(job_id: int, actor: str) -> int:
         )
     reopening.supersede([*dead, *below])
     jobs.lock_stages([job_id])
-    requeued = reopening.requeue(dead)
+    # Of dead letters that hang on each other, only the first may run at once.
+    requeued = reopening.requeue(sorted(set(dead) - set(below)))
     blocked = reopening.block(below)
     deltas = [StageDelta(job_id, stage, open=1, dead_lettered=-1) for _, stage in requeued]
     deltas += [_blocked_delta(job_id, before[task]) for task in blocked]
     jobs.count(deltas)
-    reopening.reopen_job(job_id, [task for task, _ in requeued], actor=actor)
-    return len(requeued)
+    if not reopening.reopen_job(job_id, dead, actor=trail.actor.name):
+        raise StateConflict(f"{job_name(job_id)} was cancelled, or is ending, at this moment")
+    trail.done(tasks=len(dead))
+    return len(dead)
 
 
 def _blocked_delta(job_id: int, task: reopening.LockedTask) -> StageDelta:

@@ -18,11 +18,11 @@ def finish_shares(
     *,
     kind: EventKind,
     actor: str,
-    spawned: Iterable[StageDelta] = (),
+    others: Iterable[StageDelta] = (),
 ) -> None:
     """Carry the consequences of ended shares through the job; in the caller's transaction.
 
-    ``spawned`` are the counters of tasks that these shares added.
+    ``others`` are the counters of other tasks that the transaction added or ended.
     """
     if not ended:
         return
@@ -33,7 +33,7 @@ def finish_shares(
     ]
     moved = dependents.unblock(ends) if ends else []
     jobs.settle_budgets(_budget_deltas(ended))
-    deltas = [*map(_share_delta, ended), *map(moved_delta, moved), *spawned]
+    deltas = [*map(_share_delta, ended), *map(moved_delta, moved), *others]
     totals = jobs.count(deltas)
     jobs.record_events(_events(ended, kind), actor=actor)
     end_jobs_without_open_tasks(totals)

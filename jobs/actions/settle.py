@@ -8,17 +8,24 @@ from typing import NamedTuple
 
 import msgspec
 
+from faultpoints import reach
 from jobs.actions import spawning
 from jobs.actions.claim import Claimer, ClaimRequest
 from jobs.actions.finish import finish_shares
 from jobs.actions.spawning import SpawnOrder
 from jobs.actions.transactions import in_transaction
-from jobs.models import Artifact, Worker
+from jobs.models import Worker
 from jobs.policies import retry
 from jobs.states import AttemptOutcome, EventKind, Reason, TaskStatus
-from jobs.transitions import claiming, jobs, settling
+from jobs.transitions import artifacts, claiming, jobs, settling
 from jobs.transitions.claiming import ClaimedRow
-from jobs.transitions.settling import DecisionFacts, EndedShare, ShareEnd, UsageRow
+from jobs.transitions.settling import (
+    DecisionFacts,
+    EndedShare,
+    RecordedShare,
+    ShareEnd,
+    UsageRow,
+)
 
 ShareKey = tuple[int, int, int]
 """Task, lease epoch and worker: who may settle what."""
@@ -109,6 +116,7 @@ def settle_and_claim(requests: Sequence[SettleRequest], claimer: Claimer) -> lis
             answer.tasks = claimer.claim(
                 ClaimRequest(request.worker, request.want, request.lease_seconds)
             )
+    reach("settle.before_commit")
     return answers
 
 
@@ -120,10 +128,11 @@ def _settle(requests: Sequence[SettleRequest]) -> list[SettleAnswer]:
         {key[0]: verdicts[key].spawned for key in applied},
         ended_with_dependents=[share.id for share in ended if share.fanout],
     )
-    _record_usage(requests, applied)
-    finish_shares(ended, kind=EventKind.SETTLED, actor=_actor(requests), spawned=counts)
+    recorded = _recorded(requests, applied)
+    _record_usage(requests, applied, recorded)
+    finish_shares(ended, kind=EventKind.SETTLED, actor=_actor(requests), others=counts)
     _fail_jobs({key: verdicts[key] for key in applied}, applied)
-    return _answers(requests, verdicts, applied)
+    return _answers(requests, verdicts, applied, recorded)
 
 
 def _actor(requests: Sequence[SettleRequest]) -> str:
@@ -132,19 +141,24 @@ def _actor(requests: Sequence[SettleRequest]) -> str:
 
 def _judge(requests: Sequence[SettleRequest]) -> dict[ShareKey, Verdict]:
     """One verdict per share and worker; what a second report says of the same is not heard."""
-    reports = [(request.worker, report) for request in requests for report in request.reports]
-    facts = _facts(report for _, report in reports)
-    artifacts = _known_artifacts(report for _, report in reports)
+    heard: dict[ShareKey, tuple[Worker, Report]] = {}
+    for request in requests:
+        for report in request.reports:
+            heard.setdefault(_key(request, report), (request.worker, report))
+    facts = _facts(report for _, report in heard.values())
+    stored = _known_artifacts(report for _, report in heard.values())
     refusals = spawning.refusals(
-        {report.task_id: report.spawned for _, report in reports if report.spawned}
+        {key: report.spawned for key, (_, report) in heard.items() if report.spawned}
     )
-    verdicts: dict[ShareKey, Verdict] = {}
-    for worker, report in reports:
-        key = (report.task_id, report.epoch, worker.pk)
-        if key not in verdicts:
-            problem = _problem(report, artifacts) or refusals.get(report.task_id, "")
-            verdicts[key] = _verdict(worker, report, facts.get(key[:2]), problem)
-    return verdicts
+    return {
+        key: _verdict(
+            worker,
+            report,
+            facts.get(key[:2]),
+            _problem(report, stored) or refusals.get(key, ""),
+        )
+        for key, (worker, report) in heard.items()
+    }
 
 
 def _facts(reports: Iterable[Report]) -> dict[tuple[int, int], DecisionFacts]:
@@ -152,24 +166,25 @@ def _facts(reports: Iterable[Report]) -> dict[tuple[int, int], DecisionFacts]:
     return settling.decision_facts(failed) if failed else {}
 
 
-def _known_artifacts(reports: Iterable[Report]) -> set[str]:
-    named = {report.result_sha256 for report in reports if report.result_sha256}
-    if not named:
-        return set()
-    return set(Artifact.objects.filter(sha256__in=named).values_list("sha256", flat=True))
+def _known_artifacts(reports: Iterable[Report]) -> set[tuple[int, str]]:
+    """Which ``(task, sha256)`` name a blob of the task's own tenant."""
+    named = [(report.task_id, report.result_sha256) for report in reports if report.result_sha256]
+    return artifacts.known(named) if named else set()
 
 
-def _problem(report: Report, artifacts: set[str]) -> str:
+def _problem(report: Report, stored: set[tuple[int, str]]) -> str:
     """Why an outcome cannot be taken as it is; empty when it can."""
     if report.kind != ReportKind.SUCCEEDED:
         return ""
     if report.result_sha256:
-        return "" if report.result_sha256 in artifacts else "the result names an unknown artifact"
-    if len(report.result or "") > MAX_INLINE_RESULT:
+        known = (report.task_id, report.result_sha256) in stored
+        return "" if known else "the result names an unknown artifact"
+    result = (report.result or "").encode("utf-8", "surrogatepass")
+    if len(result) > MAX_INLINE_RESULT:
         return f"the result is larger than {MAX_INLINE_RESULT} bytes; write it as an artifact"
     try:
-        msgspec.json.decode(report.result or "", type=msgspec.Raw)
-    except (msgspec.DecodeError, UnicodeEncodeError):
+        msgspec.json.decode(result, type=msgspec.Raw)
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return "the result is not JSON"
     return ""
 
@@ -241,18 +256,40 @@ def _clean(text: str) -> str:
     return text.replace("\x00", "�")
 
 
-def _record_usage(
+def _recorded(
     requests: Sequence[SettleRequest], applied: Mapping[ShareKey, EndedShare]
+) -> dict[tuple[int, int], RecordedShare]:
+    """What is on record of the shares whose reports were not taken."""
+    keys = [_key(request, report) for request in requests for report in request.reports]
+    missed = [key[:2] for key in keys if key not in applied]
+    return settling.recorded_shares(missed) if missed else {}
+
+
+def _key(request: SettleRequest, report: Report) -> ShareKey:
+    return report.task_id, report.epoch, request.worker.pk
+
+
+def _record_usage(
+    requests: Sequence[SettleRequest],
+    applied: Mapping[ShareKey, EndedShare],
+    recorded: Mapping[tuple[int, int], RecordedShare],
 ) -> None:
-    """Book every model call; those of fenced shares were paid for too, and count as wasted."""
-    settling.record_usage(
-        [
-            entry._replace(wasted=(report.task_id, report.epoch, request.worker.pk) not in applied)
-            for request in requests
-            for report in request.reports
-            for entry in report.usage
-        ]
-    )
+    """Book every model call of shares' holders; those reported too late count as wasted.
+
+    What a worker reports of a share that it never held is not booked: it would take the place
+    of the holder's own entries.
+    """
+    rows: list[UsageRow] = []
+    heard: set[ShareKey] = set()
+    for request in requests:
+        for report in request.reports:
+            key = _key(request, report)
+            held_before = key[:2] in recorded and recorded[key[:2]].owner == key[2]
+            if key in applied or held_before:
+                wasted = key not in applied or key in heard
+                rows += [entry._replace(wasted=wasted) for entry in report.usage]
+            heard.add(key)
+    settling.record_usage(rows)
 
 
 def _fail_jobs(
@@ -271,13 +308,9 @@ def _answers(
     requests: Sequence[SettleRequest],
     verdicts: Mapping[ShareKey, Verdict],
     applied: Mapping[ShareKey, EndedShare],
+    recorded: Mapping[tuple[int, int], RecordedShare],
 ) -> list[SettleAnswer]:
-    keys = [
-        [(report.task_id, report.epoch, request.worker.pk) for report in request.reports]
-        for request in requests
-    ]
-    missed = [key[:2] for each in keys for key in each if key not in applied]
-    recorded = settling.recorded_shares(missed) if missed else {}
+    keys = [[_key(request, report) for report in request.reports] for request in requests]
     told: set[ShareKey] = set()
     return [
         SettleAnswer([_answer(key, verdicts, applied, recorded, told) for key in each])
@@ -289,12 +322,12 @@ def _answer(
     key: ShareKey,
     verdicts: Mapping[ShareKey, Verdict],
     applied: Mapping[ShareKey, EndedShare],
-    recorded: Mapping[tuple[int, int], int],
+    recorded: Mapping[tuple[int, int], RecordedShare],
     told: set[ShareKey],
 ) -> Answer:
     if key in applied and key not in told:
         told.add(key)
         return verdicts[key].answer
-    if key in told or recorded.get(key[:2]) == key[2]:
+    if key in told or recorded.get(key[:2]) == RecordedShare(key[2], settled=True):
         return Answer(SettleStatus.REPEATED)
     return Answer(SettleStatus.FENCED, "the lease is not held any more")

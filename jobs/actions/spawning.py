@@ -26,22 +26,26 @@ class SpawnOrder(NamedTuple):
     model: str
 
 
-def refusals(orders: Mapping[int, Sequence[SpawnOrder]]) -> dict[int, str]:
-    """Why these tasks may not spawn what they ordered, by task; those that may are left out.
+def refusals(
+    orders: Mapping[tuple[int, int, int], Sequence[SpawnOrder]],
+) -> dict[tuple[int, int, int], str]:
+    """Why shares (task, lease epoch, worker) may not spawn what they ordered.
+
+    Those that may are left out.
 
     A task spawns only into stages that its job's plan named after the kind, only as many as the
     plan foresaw, and only with models of the plan.
     """
     if not orders:
         return {}
-    numbers = {split_task_id(task)[0] for task in orders}
+    numbers = {split_task_id(key[0])[0] for key in orders}
     found = {job.pk: job for job in Job.objects.filter(pk__in=numbers)}
     stages = _stages(numbers)
     problems = {
-        task: _refusal(found.get(split_task_id(task)[0]), stages, wanted)
-        for task, wanted in orders.items()
+        key: _refusal(found.get(split_task_id(key[0])[0]), stages, wanted)
+        for key, wanted in orders.items()
     }
-    return {task: problem for task, problem in problems.items() if problem}
+    return {key: problem for key, problem in problems.items() if problem}
 
 
 def _stages(numbers: set[int]) -> dict[tuple[int, str], JobStage]:

@@ -13,6 +13,7 @@ from django.conf import settings
 
 from access.actors import Actor
 from access.models import Tenant
+from faultpoints import reach
 from jobs.actions import fleet
 from jobs.actions.spawning import endpoint_specs
 from jobs.actions.transactions import in_transaction
@@ -93,10 +94,12 @@ def submit_job(
     if idempotency_key and (earlier := _earlier(tenant, idempotency_key, request_sha256)):
         return Submission(earlier, replayed=True, live_workers=0)
     plan, limits, revision = plan_request(request=request, documents=documents)
+    reach("gateway.after_validate")
     pool, _ = Pool.objects.get_or_create(name=limits.pool)
     live = fleet.live_workers(pool.pk)
     row = _job_row(request, len(documents), plan, limits, revision, tenant, pool, actor, live)
     job, replayed = _store(row, plan, idempotency_key, request_sha256, now)
+    reach("gateway.after_commit_before_reply")
     if not replayed:
         tickets.ring(pool.name)
     return Submission(job, replayed=replayed, live_workers=live)
@@ -116,6 +119,7 @@ def _store(
         submission.remember_answer(
             tenant=row.tenant, key=key, request_sha256=request_sha256, job=job, now=now
         )
+    reach("gateway.after_insert_before_commit")
     return job, False
 
 

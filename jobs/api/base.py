@@ -17,6 +17,8 @@ from rest_framework.views import APIView
 
 from access.actors import OPERATOR, Actor
 from access.permissions import Scope
+from audit.events import Door, Origin
+from jobs.api.middleware import request_id_of
 from jobs.api.operation import Operation
 from jobs.api.query import read_query
 from jobs.api.schema import DaefSchema
@@ -66,6 +68,12 @@ class ApiView(APIView):
     def actor(self) -> Actor:
         """Who asks; the permission class has made sure that there is someone."""
         return cast(Actor, self.request.auth)
+
+    @property
+    def origin(self) -> Origin:
+        """How the request came in, for the audit log."""
+        address = self.request.META.get("REMOTE_ADDR", "")
+        return Origin(Door.REST, address, request_id_of(self.request))
 
     @property
     def sees_all(self) -> bool:

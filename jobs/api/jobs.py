@@ -106,7 +106,7 @@ class JobView(ApiView):
 
     def delete(self, request: Request, job: str) -> HttpResponse:
         """Cancel the job."""
-        return _steer(self.actor, job, control.cancel_job)
+        return _steer(self, job, control.cancel_job)
 
 
 class ExplainView(ApiView):
@@ -133,7 +133,7 @@ class CancelView(ApiView):
 
     def post(self, request: Request, job: str) -> HttpResponse:
         """Cancel the job."""
-        return _steer(self.actor, job, control.cancel_job)
+        return _steer(self, job, control.cancel_job)
 
 
 class SuspendView(ApiView):
@@ -146,7 +146,7 @@ class SuspendView(ApiView):
 
     def post(self, request: Request, job: str) -> HttpResponse:
         """Suspend the job."""
-        return _steer(self.actor, job, control.suspend_job)
+        return _steer(self, job, control.suspend_job)
 
 
 class ResumeView(ApiView):
@@ -159,7 +159,7 @@ class ResumeView(ApiView):
 
     def post(self, request: Request, job: str) -> HttpResponse:
         """Resume the job."""
-        return _steer(self.actor, job, control.resume_job)
+        return _steer(self, job, control.resume_job)
 
 
 class RetryView(ApiView):
@@ -173,14 +173,14 @@ class RetryView(ApiView):
     def post(self, request: Request, job: str) -> HttpResponse:
         """Retry the job."""
         found = find_job(job, self.actor, private=True)
-        reopened = control.retry_job(job_id=found.pk, actor=self.actor)
+        reopened = control.retry_job(job_id=found.pk, actor=self.actor, origin=self.origin)
         return answer({"job": _fresh(found, self.actor), "reopened": reopened})
 
 
-def _steer(actor: Actor, identifier: str, action: Callable[..., None]) -> HttpResponse:
-    found = find_job(identifier, actor, private=True)
-    action(job_id=found.pk, actor=actor)
-    return answer(_fresh(found, actor))
+def _steer(view: ApiView, identifier: str, action: Callable[..., None]) -> HttpResponse:
+    found = find_job(identifier, view.actor, private=True)
+    action(job_id=found.pk, actor=view.actor, origin=view.origin)
+    return answer(_fresh(found, view.actor))
 
 
 def _fresh(job: Job, actor: Actor) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from jobs.policies.policy import EndpointSpec, PolicySpec
 from jobs.states import MAX_TASKS
 
 KINDS = frozenset({"chat", "embed", "cluster", "label", "reduce", "report", "echo"})
-TEST_KINDS = frozenset({"fail", "fail_attempts", "exit"})
+TEST_KINDS = frozenset({"fail", "fail_attempts", "exit", "witness"})
 LOW, HIGH = 0.5, 1.5
 """Estimates are right within a factor of two at best; this is the range they are shown with."""
 

@@ -60,9 +60,14 @@ from stage cross join delayed_tasks left join budget b on b.job_id = %(job)s
 """
 
 
+def explanation(job: Job) -> Explanation:
+    """Why the job is where it is, from one statement."""
+    return explain(_facts(job))
+
+
 def explain_job(job: Job, *, now: datetime) -> dict[str, Any]:
     """Return the explanation in the contract's shape; one statement."""
-    told = explain(_facts(job))
+    told = explanation(job)
     return {
         "reason": told.reason,
         "message": told.message,
@@ -77,7 +82,7 @@ def with_reason(job: Job, document: dict[str, Any]) -> dict[str, Any]:
     """Return a job's document with reason and message as of now; ended jobs keep theirs."""
     if job.status in JOB_ENDS:
         return document
-    told: Explanation = explain(_facts(job))
+    told = explanation(job)
     return {**document, "reason": told.reason, "message": told.message}
 
 

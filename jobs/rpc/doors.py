@@ -98,9 +98,13 @@ def _actor(context: Any, header: str | None) -> Actor:
 
 
 def _is_local(peer: str) -> bool:
-    """Whether ``ipv4:127.0.0.1:50000`` or ``ipv6:[::1]:50000`` is this machine."""
+    return is_loopback(peer_address(peer))
+
+
+def peer_address(peer: str) -> str:
+    """Return the address in ``ipv4:127.0.0.1:50000`` or ``ipv6:[::1]:50000``."""
     address = peer.partition(":")[2].rpartition(":")[0]
-    return is_loopback(address.strip("[]").replace("%5B", "").replace("%5D", ""))
+    return address.replace("%5B", "").replace("%5D", "").strip("[]")
 
 
 def _refuse(context: Any, error: Exception) -> None:

@@ -12,6 +12,7 @@ from django.db import connection
 from django.utils import timezone
 
 from access.actors import Actor
+from audit.events import Door, Origin
 from jobs import intake
 from jobs.actions import control
 from jobs.errors import InvalidRequest, Unavailable
@@ -20,6 +21,7 @@ from jobs.queries.explain import with_reason
 from jobs.queries.jobs import JobFilter, job_document, list_jobs
 from jobs.queries.lookup import find_job
 from jobs.queries.tasks import list_tasks
+from jobs.rpc.doors import peer_address
 from jobs.states import JOB_ENDS, JobStatus, TaskStatus, job_name
 from proto.daef.v1 import job_pb2, job_pb2_grpc
 
@@ -73,7 +75,8 @@ class JobService(job_pb2_grpc.JobServiceServicer):
     def CancelJob(self, request: Any, context: Any) -> Any:
         """Ask a job to end."""
         job = find_job(request.id, context.actor, private=True)
-        control.cancel_job(job_id=job.pk, actor=context.actor)
+        origin = Origin(Door.GRPC, peer_address(context.peer()))
+        control.cancel_job(job_id=job.pk, actor=context.actor, origin=origin)
         again = find_job(job_name(job.pk), context.actor)
         return job_pb2.CancelJobResponse(job=_job(_document(again)))
 

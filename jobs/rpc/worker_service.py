@@ -10,6 +10,7 @@ from django.conf import settings
 
 from access.models import Tenant
 from access.tenants import TENANT_NAME
+from faultpoints import reach
 from jobs.actions import artifacts, fleet
 from jobs.actions.claim import MAX_CLAIM, Claimer, ClaimRequest, claim_tasks
 from jobs.actions.combiner import Combiner
@@ -61,6 +62,8 @@ class WorkerService(worker_pb2_grpc.WorkerServiceServicer):
         if not self._claimer.has_work(worker):
             return worker_pb2.ClaimResponse()
         rows = self._claim(ClaimRequest(worker, want, settings.DAEF_LEASE_SECONDS))
+        if rows:
+            reach("claim.after_commit_before_reply")
         return worker_pb2.ClaimResponse(tasks=conversion.claimed_tasks(rows))
 
     def Settle(self, request: worker_pb2.SettleRequest, context: Any) -> Any:
@@ -70,6 +73,7 @@ class WorkerService(worker_pb2_grpc.WorkerServiceServicer):
         want = _between("want", request.want, 0, MAX_CLAIM)
         reports = [conversion.report_of(outcome) for outcome in request.outcomes]
         answer = self._settle(SettleRequest(worker, reports, want, settings.DAEF_LEASE_SECONDS))
+        reach("settle.after_commit_before_reply")
         return worker_pb2.SettleResponse(
             results=conversion.settle_results(request.outcomes, answer.answers),
             tasks=conversion.claimed_tasks(answer.tasks),

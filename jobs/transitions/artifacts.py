@@ -27,6 +27,17 @@ order by t.id limit %(page)s
 """
 
 
+def known(named: Sequence[tuple[int, str]]) -> set[tuple[int, str]]:
+    """Which of these ``(task, sha256)`` name a stored blob of the task's tenant."""
+    rows = fetch(
+        "select o.task_id, o.sha256 from unnest(%s::bigint[], %s::text[]) as o(task_id, sha256) "
+        "join task t on t.id = o.task_id "
+        "join artifact a on a.tenant_id = t.tenant_id and a.sha256 = o.sha256",
+        (integers(task for task, _ in named), [sha256 for _, sha256 in named]),
+    )
+    return {(task, sha256) for task, sha256 in rows}
+
+
 def append_lines(owner: int, lines: Sequence[tuple[int, int, str]], *, most: int) -> None:
     """Keep ``(task, epoch, text)`` of tasks the worker holds, at most ``most`` per attempt."""
     if lines:

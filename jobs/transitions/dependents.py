@@ -5,8 +5,9 @@ from typing import NamedTuple
 
 from jobs.transitions.sql import columns, fetch, integers
 
-# Children are locked in key order before they are written. Counting down is safe where asking
-# "is any parent left?" is not: two parents that end together would each see the other unfinished.
+# Children are locked in key order before they are written, and judged by what the lock found:
+# a retry may have blocked them since the statement began. Counting down is safe where asking "is
+# any parent left?" is not: two parents that end together would each see the other unfinished.
 UNBLOCK = """
 with ended as (
     select * from unnest(%(id)s::bigint[], %(succeeded)s::bool[]) as ended(id, succeeded)
@@ -14,17 +15,18 @@ with ended as (
     select e.child_id, count(*) as n, bool_or(e.kind = 'needs' and not ended.succeeded) as broken
     from ended join edge e on e.parent_id = ended.id group by e.child_id
 ), k as materialized (
-    select t.id from task t where t.id = any(array(select child_id from x)) order by t.id for update
+    select t.id, t.status, t.waiting from task t
+    where t.id = any(array(select child_id from x)) order by t.id for update
 ), u as (
-    update task t set waiting = t.waiting - x.n,
-        status = case when x.broken then 'Cancelled' when t.waiting = x.n then 'Queued'
+    update task t set waiting = k.waiting - x.n,
+        status = case when x.broken then 'Cancelled' when k.waiting = x.n then 'Queued'
             else 'Blocked' end,
-        queued_at = case when not x.broken and t.waiting = x.n then now() end,
+        queued_at = case when not x.broken and k.waiting = x.n then now() end,
         finished_at = case when x.broken then clock_timestamp() end,
         error_code = case when x.broken then 'dependency_failed' end,
         error_message = case when x.broken then 'A task that this one needs did not succeed.' end
     from x, k
-    where t.id = k.id and x.child_id = k.id and t.status = 'Blocked'
+    where t.id = k.id and x.child_id = k.id and k.status = 'Blocked'
     returning t.id, t.job_id, t.tenant_id, t.pool_id, t.priority, t.capability_id, t.stage,
         t.status, t.fanout
 ), r as (

@@ -222,6 +222,26 @@ def fail(job: int, reason: Reason) -> bool:
     return execute(statement, (reason, job)) == 1
 
 
+def stale_reasons(*, seconds: float, limit: int) -> list[int]:
+    """Some open jobs whose reason was not looked at lately, longest ago first."""
+    rows = fetch(
+        "select id from job where finished_at is null and (reason_checked_at is null "
+        "or reason_checked_at < clock_timestamp() - make_interval(secs => %s)) "
+        "order by reason_checked_at nulls first, id limit %s",
+        (seconds, limit),
+    )
+    return [job for (job,) in rows]
+
+
+def note_reason(job: int, *, reason: Reason, message: str) -> None:
+    """Write why an open job is where it is; its status is never touched."""
+    execute(
+        "update job set reason = %s, message = %s, reason_checked_at = clock_timestamp() "
+        "where id = %s and finished_at is null",
+        (reason, message, job),
+    )
+
+
 def _flag_job(change: str, guard: str, job: int, event: str, actor: str) -> bool:
     statement = f"""
     with j as (

@@ -22,6 +22,11 @@ LOCK_TASKS = """
 select id, stage, status from task where id = any(%s::bigint[]) order by id for update
 """
 
+SPAWNED = """
+select task_id from task_input
+where job_id = %(job)s and spawned_by = any(%(spawners)s::bigint[])
+"""
+
 REQUEUE = """
 with t as (
     update task set status = 'Queued', generation = generation + 1, epoch = epoch + 1, attempt = 0,
@@ -52,6 +57,8 @@ with t as (
 ), r as (
     delete from ready r using t where r.pool_id = t.pool_id and r.capability_id = t.capability_id
         and r.priority = t.priority and r.tenant_id = t.tenant_id and r.task_id = t.id
+), w as (
+    delete from delayed where task_id in (select id from t)
 ), d as (
     delete from dead_letter where task_id in (select id from t)
 )
@@ -74,11 +81,13 @@ select task_id from old
 REOPEN_JOB = """
 with j as (
     update job set generation = generation + 1, finished_at = null, failed_reason = null,
-        cancel_requested_at = null, message = '', reason = 'WaitingForWorkers',
+        message = '', reason = 'WaitingForWorkers',
         deadline_at = case when deadline_at < now() then null else deadline_at end,
         status = case when suspended_at is not null then 'Suspended'
             when started_at is null then 'Pending' else 'Running' end
-    where id = %(job)s returning id, limit_nano_usd
+    where id = %(job)s and status <> 'Cancelled' and cancel_requested_at is null
+        and (failed_reason is null or finished_at is not null)
+    returning id, limit_nano_usd
 ), b as (
     insert into budget (job_id, limit_nano_usd, task_ceiling_nano_usd, reserved_nano_usd,
         settled_nano_usd, overrun_nano_usd)
@@ -101,6 +110,11 @@ class LockedTask(NamedTuple):
     status: str
 
 
+def lock_job(job: int) -> None:
+    """Let one retry of a job wait for another, without its row: that is locked last."""
+    fetch("select pg_advisory_xact_lock(20263, (%s %% 2147483647)::int)", (job,))
+
+
 def dead_letters(job: int) -> list[int]:
     """The job's dead-lettered tasks."""
     rows = fetch("select task_id from dead_letter where job_id = %s order by task_id", (job,))
@@ -115,6 +129,12 @@ def downstream(tasks: Sequence[int]) -> list[int]:
 def lock(tasks: Sequence[int]) -> list[LockedTask]:
     """Lock tasks in key order."""
     return [LockedTask(*row) for row in fetch(LOCK_TASKS, (integers(tasks),))]
+
+
+def spawned(job: int, spawners: Sequence[int]) -> list[int]:
+    """What these tasks of the job have spawned."""
+    parameters = {"job": job, "spawners": integers(spawners)}
+    return [task for (task,) in fetch(SPAWNED, parameters)]
 
 
 def requeue(tasks: Sequence[int]) -> list[tuple[int, int]]:
@@ -133,11 +153,12 @@ def supersede(spawners: Sequence[int]) -> list[int]:
     return [task for (task,) in fetch(SUPERSEDE, {"spawners": integers(spawners)})]
 
 
-def reopen_job(job: int, tasks: Sequence[int], *, actor: str) -> None:
-    """Open the job for another generation."""
+def reopen_job(job: int, tasks: Sequence[int], *, actor: str) -> bool:
+    """Open the job for another generation; False when it is cancelled, or ending just now."""
     dearest = fetch(
         "select coalesce(max(ceiling_nano_usd), 0) from task "
         "where id >= %s::bigint << 20 and id < (%s::bigint + 1) << 20",
         (job, job),
     )[0][0]
-    execute(REOPEN_JOB, {"job": job, "tasks": integers(tasks), "actor": actor, "dearest": dearest})
+    parameters = {"job": job, "tasks": integers(tasks), "actor": actor, "dearest": dearest}
+    return execute(REOPEN_JOB, parameters) == 1

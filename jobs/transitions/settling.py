@@ -155,6 +155,16 @@ class DecisionFacts(NamedTuple):
     schedule_to_close_seconds: float | None
 
 
+class RecordedShare(NamedTuple):
+    """Who held a share that has ended, and whether its holder settled it.
+
+    Shares that were lost or cancelled are on record too, but nobody settled them.
+    """
+
+    owner: int
+    settled: bool
+
+
 def end_shares(shares: Sequence[ShareEnd]) -> list[EndedShare]:
     """End these shares where they are still held; the others are missing from the answer."""
     ordered = sorted(shares)
@@ -176,14 +186,11 @@ def decision_facts(tasks: Sequence[int]) -> dict[tuple[int, int], DecisionFacts]
     return {(task, epoch): DecisionFacts(*facts) for task, epoch, *facts in rows}
 
 
-def recorded_shares(shares: Sequence[tuple[int, int]]) -> dict[tuple[int, int], int]:
-    """Which of these ``(task, epoch)`` shares were settled before, and by whom.
-
-    Shares that were lost or cancelled are on record too, but nobody settled them.
-    """
+def recorded_shares(shares: Sequence[tuple[int, int]]) -> dict[tuple[int, int], RecordedShare]:
+    """Which of these ``(task, epoch)`` shares have ended, and who held them."""
     rows = fetch(
-        "select task_id, epoch, owner from attempt where (task_id, epoch) in "
-        "(select * from unnest(%s::bigint[], %s::int[])) and outcome not in ('Lost', 'Cancelled')",
+        "select task_id, epoch, owner, outcome not in ('Lost', 'Cancelled') from attempt "
+        "where (task_id, epoch) in (select * from unnest(%s::bigint[], %s::int[]))",
         (integers(task for task, _ in shares), integers(epoch for _, epoch in shares)),
     )
-    return {(task, epoch): owner for task, epoch, owner in rows}
+    return {(task, epoch): RecordedShare(*record) for task, epoch, *record in rows}

@@ -35,6 +35,14 @@ def test_a_cancelled_job_ends_its_waiting_and_running_tasks():
     assert not Lease.objects.exists()
 
 
+def test_a_cancelled_job_ends_also_what_would_have_followed_its_running_task():
+    job = submit_pipeline({"name": "a"}, {"name": "b", "collects": ["a"]})
+    register().claim(1)
+    cancel(job)
+    assert statuses(job) == ["Cancelled", "Cancelled"]
+    assert reloaded(job).status == "Cancelled"
+
+
 def test_cancelling_twice_changes_nothing():
     job = submit_echo(1)
     cancel(job)
@@ -123,6 +131,16 @@ def test_a_retry_blocks_what_was_cancelled_for_a_dependency_and_collectors_that_
     assert reloaded(job).status == "Succeeded"
     stages = JobStage.objects.filter(job_id=job.pk)
     assert (sum(s.open for s in stages), sum(s.succeeded for s in stages)) == (0, 3)
+
+
+def test_of_dead_letters_that_hang_on_each_other_only_the_first_runs_at_once():
+    job = submit_pipeline({"name": "a"}, {"name": "b", "collects": ["a"]})
+    worker = register()
+    worker.fail(worker.claim())
+    worker.fail(worker.claim())
+    assert control.retry_job(job_id=job.pk, actor=LOCAL_OPERATOR) == 2
+    assert statuses(job) == ["Queued", "Blocked"]
+    assert not DeadLetter.objects.exists()
 
 
 def test_a_retry_without_dead_letters_does_nothing():

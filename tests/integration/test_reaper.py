@@ -2,7 +2,7 @@
 
 import pytest
 
-from jobs import reaper, ticketer
+from jobs import explainer, reaper, ticketer
 from jobs.actions import fleet
 from jobs.actions.settle import SettleStatus
 from jobs.models import Attempt, DeadLetter, Job, Lease, Task
@@ -148,6 +148,24 @@ def test_a_backed_off_task_is_ready_when_its_time_has_come():
     execute("update delayed set due_at = now()")
     assert ticketer.move_due() == 1
     assert len(worker.claim()) == 1
+
+
+def test_a_waiting_job_is_given_its_reason_for_lists():
+    job = submit_echo(1)
+    explainer.one_pass()
+    assert reloaded(job).reason == "WaitingForWorkers"
+    register()
+    execute("update job set reason_checked_at = now() - interval '1 minute'")
+    explainer.one_pass()
+    assert reloaded(job).reason != "WaitingForWorkers"
+
+
+def test_the_reason_of_an_ended_job_is_never_rewritten():
+    job = submit_echo(1)
+    worker = register()
+    worker.succeed(worker.claim())
+    explainer.one_pass()
+    assert (reloaded(job).reason, reloaded(job).reason_checked_at) == ("AllSucceeded", None)
 
 
 def test_old_jobs_are_deleted_with_all_they_own_and_young_ones_stay():

@@ -6,6 +6,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from jobs import reaper
 from jobs.actions.settle import (
     Report,
     ReportKind,
@@ -16,6 +17,7 @@ from jobs.actions.settle import (
 from jobs.actions.spawning import SpawnOrder
 from jobs.models import Attempt, Budget, DeadLetter, Delayed, JobStage, Lease, Task, UsageEntry
 from jobs.transitions.settling import UsageRow
+from jobs.transitions.sql import execute
 from tests.integration.scenario import (
     LEASE_SECONDS,
     failure,
@@ -224,11 +226,36 @@ def test_usage_is_booked_once_and_counted_in_job_and_budget():
     assert (stage.input_tokens, stage.output_tokens, stage.cost_nano_usd) == (10, 5, 600)
 
 
-def test_usage_of_a_fenced_settlement_is_booked_as_wasted():
+def test_usage_of_a_settlement_that_comes_too_late_is_booked_as_wasted():
     submit_job({"type": "chat", "input": "hello"})
-    (task,) = register().claim()
+    worker = register()
+    (task,) = worker.claim()
+    execute("update lease set expires_at = clock_timestamp() - interval '1 second'")
+    reaper.reap_leases()
     entry = UsageRow(task.id, task.epoch, 0, "embedded-chat", "smollm2-135m", 10, 5, 600, False)
-    register().settle(success(task)._replace(usage=(entry,)))
+    worker.settle(success(task)._replace(usage=(entry,)))
+    assert UsageEntry.objects.get().wasted
+
+
+def test_usage_that_another_worker_makes_up_does_not_displace_the_holders():
+    submit_job({"type": "chat", "input": "hello"})
+    worker = register()
+    (task,) = worker.claim()
+    entry = UsageRow(task.id, task.epoch, 0, "embedded-chat", "smollm2-135m", 10, 5, 600, False)
+    register().settle(success(task)._replace(usage=(entry._replace(cost_nano_usd=1),)))
+    worker.settle(success(task)._replace(usage=(entry,)))
+    assert list(UsageEntry.objects.values_list("cost_nano_usd", "wasted")) == [(600, False)]
+
+
+def test_only_the_first_of_two_reports_of_a_share_is_judged_and_booked():
+    _, worker, cluster = _analysis_at_cluster()
+    order = SpawnOrder("x", "echo", "{}", "{}", "")
+    entry = UsageRow(cluster.id, cluster.epoch, 7, "embedded-chat", "smollm2-135m", 1, 1, 9, False)
+    answers = worker.settle(
+        success(cluster)._replace(spawned=(order,)),
+        success(cluster)._replace(spawned=_labels(1), usage=(entry,)),
+    )
+    assert [answer.status for answer in answers] == [SettleStatus.REJECTED, SettleStatus.REPEATED]
     assert UsageEntry.objects.get().wasted
 
 

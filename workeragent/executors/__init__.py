@@ -32,6 +32,7 @@ KINDS: dict[str, Entry] = {
     "fail": Entry("workeragent.executors.testing.fail", test_only=True),
     "fail_attempts": Entry("workeragent.executors.testing.fail_attempts", test_only=True),
     "exit": Entry("workeragent.executors.testing.exit", test_only=True),
+    "witness": Entry("workeragent.executors.testing.witness", test_only=True),
 }
 
 

@@ -10,9 +10,9 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
-from daef_site import env, ports
+from daef_site import env, local, ports, processes
 from daef_site.children import exit_with_parent
-from jobs import reaper, ticketer
+from jobs import explainer, reaper, ticketer
 from jobs.rpc import server as rpc_server
 
 logger = logging.getLogger(__name__)
@@ -25,6 +25,7 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:
+        local.check_addresses(processes.Wish())
         _check_surroundings()
         stop, broken = threading.Event(), threading.Event()
         _stop_on_signals(stop)
@@ -34,13 +35,15 @@ class Command(BaseCommand):
         loops = [
             _start_loop("reaper", reaper.run_forever, stop, broken),
             _start_loop("ticketer", ticketer.run_forever, stop, broken),
+            _start_loop("explainer", explainer.run_forever, stop, broken),
         ]
         stop.wait()
         server.stop(GRACE_SECONDS).wait(GRACE_SECONDS + 1)
         for loop in loops:
             loop.join(GRACE_SECONDS)
-        if broken.is_set():
-            raise SystemExit(1)
+        logging.shutdown()
+        # Python would wait at its end for calls that hang, for example on a dead network.
+        os._exit(1 if broken.is_set() else 0)
 
 
 def _check_surroundings() -> None:

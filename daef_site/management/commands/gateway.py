@@ -1,3 +1,5 @@
+"""``manage.py gateway``: a control plane in one terminal; ``start`` serves ``up`` too."""
+
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser

@@ -1,0 +1,63 @@
+"""The words of the audit log: what is recorded, how it ended, through which door it came.
+
+Closed lists, the same as in ``docs/reference/audit-events.md``. Pure: no Django, no I/O.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+
+class Action(StrEnum):
+    """What an operator did or tried to do."""
+
+    JOB_CANCEL = "job_cancel"
+    JOB_SUSPEND = "job_suspend"
+    JOB_RESUME = "job_resume"
+    JOB_RETRY = "job_retry"
+
+
+class Result(StrEnum):
+    """How it ended: done, refused by a rule, or failed for a fault of the fabric."""
+
+    OK = "ok"
+    REFUSED = "refused"
+    ERROR = "error"
+
+
+class Door(StrEnum):
+    """Where a request came in; ``internal`` for code that was called without a door."""
+
+    REST = "rest"
+    GRPC = "grpc"
+    COMMAND = "command"
+    CONSOLE = "console"
+    INTERNAL = "internal"
+
+
+DETAILS: Final[dict[Action, frozenset[str]]] = {
+    Action.JOB_CANCEL: frozenset({"code"}),
+    Action.JOB_SUSPEND: frozenset({"code"}),
+    Action.JOB_RESUME: frozenset({"code"}),
+    Action.JOB_RETRY: frozenset({"code", "tasks"}),
+}
+"""What ``details`` of each action may hold: counts and codes, never payloads or secrets."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """How a request reached the fabric, and why.
+
+    ``address`` is the peer's address as the socket says it, ``request_id`` the id in the answer
+    and in the log, ``reason`` what the person said; each is empty where there is none.
+    """
+
+    door: Door
+    address: str = ""
+    request_id: str = ""
+    reason: str = ""
+
+
+INTERNAL: Final = Origin(Door.INTERNAL)

@@ -1,0 +1,35 @@
+"""``python -m tests.mutants [name…]``: switch each safeguard off and see that it is missed."""
+
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.mutants.catalogue import chosen
+from tests.mutants.trial import copy_tree, run_tests, try_mutant
+
+
+def main(names: list[str]) -> int:
+    """Print a line for each mutant; the exit status counts those that nobody noticed."""
+    mutants = chosen(names)
+    with tempfile.TemporaryDirectory(prefix="daef-mutants-") as folder:
+        Path(folder).chmod(0o711)
+        tree = copy_tree(Path(folder) / "tree")
+        whole = run_tests(tree, sorted({test for mutant in mutants for test in mutant.red}))
+        if whole.returncode != 0:
+            print(whole.stdout)
+            print("The tests have to pass before any mutant is let loose.")
+            return 1
+        missed = 0
+        for mutant in mutants:
+            outcome = try_mutant(mutant, tree)
+            missed += not outcome.found
+            print(f"{'found ' if outcome.found else 'MISSED'}  {mutant.name}: {mutant.off}")
+            if not outcome.found:
+                print(outcome.output)
+            sys.stdout.flush()
+    print(f"{len(mutants) - missed} of {len(mutants)} mutants were found.")
+    return missed
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
