@@ -42,8 +42,8 @@ class Plan:
     clients: int = 3
     batch: int = 40
     backlog: int = 600
-    between_seconds: float = 1.1
-    density: float = 0.35
+    between_seconds: float = 1.4
+    density: float = 0.25
 
     def with_seed(self, seed: int) -> "Plan":
         """The same plan with another seed."""

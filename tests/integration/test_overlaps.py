@@ -83,8 +83,8 @@ def test_a_spawned_task_that_ends_while_its_spawner_is_retried_is_not_counted_tw
     worker.settle(success(cluster)._replace(spawned=(order,)))
     label = other.claim(1)
     overlapping(
-        lambda: other.succeed(label),
         lambda: control.retry_job(job_id=job.pk, actor=LOCAL_OPERATOR),
+        lambda: other.succeed(label),
     )
     assert integrity.check_all() == []
 
