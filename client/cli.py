@@ -20,6 +20,9 @@ from .terminal.bars import WIDEST
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
+SHARED = {"url": "", "token_file": "", "json": False}
+"""Values of the options that stand before or after the command, where they stand nowhere."""
+
 DESCRIPTION = """\
 daef submits AI work to a DAEF fabric, shows how it goes, and reads what came of it.
 
@@ -41,7 +44,7 @@ exit status: 0 succeeded · 3 partly succeeded · 4 failed · 5 cancelled · 2 w
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status."""
     _never_fail_to_print()
-    options = parser().parse_args(arguments)
+    options = parser().parse_args(arguments, argparse.Namespace(**SHARED))
     context = Context(
         url=options.url,
         token_file=options.token_file,
@@ -81,7 +84,6 @@ def parser() -> argparse.ArgumentParser:
         parents=[shared],
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    main_parser.set_defaults(url="", token_file="", json=False)
     commands = main_parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for part in (submit, inspect, control, demo):
         part.add_to(commands, shared)

@@ -205,3 +205,13 @@ def test_the_token_may_come_from_a_file_and_is_never_printed(door, capsys, tmp_p
     assert door.requests[0].headers["authorization"] == "Bearer sesame"
     captured = capsys.readouterr()
     assert "sesame" not in captured.out + captured.err
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_the_address_counts_before_and_after_the_command(door, monkeypatch, capsys, place):
+    monkeypatch.delenv("DAEF_URL")
+    door.tell("/v1/jobs/job-1", Answer(ended("Succeeded")))
+    arguments = ["get", "job-1"]
+    arguments[place:place] = ["--url", door.url]
+    assert main(arguments) == 0
+    assert "job-1" in capsys.readouterr().out
