@@ -27,10 +27,11 @@ select task_id from task_input
 where job_id = %(job)s and spawned_by = any(%(spawners)s::bigint[])
 """
 
+# The limits of time start anew with the generation: what was buried for its age may run.
 REQUEUE = """
 with t as (
     update task set status = 'Queued', generation = generation + 1, epoch = epoch + 1, attempt = 0,
-        workers_lost = 0, finished_at = null, queued_at = now(), result = null,
+        created_at = now(), workers_lost = 0, finished_at = null, queued_at = now(), result = null,
         result_sha256 = null
     where id = any(%(tasks)s::bigint[]) and status = 'DeadLettered'
     returning id, pool_id, capability_id, priority, tenant_id, stage, job_id
@@ -47,7 +48,8 @@ select id, stage from t order by id
 BLOCK = """
 with t as (
     update task t set status = 'Blocked', generation = t.generation + 1, epoch = t.epoch + 1,
-        attempt = 0, workers_lost = 0, finished_at = null, queued_at = null, result = null,
+        attempt = 0, created_at = now(), workers_lost = 0, finished_at = null, queued_at = null,
+        result = null,
         result_sha256 = null, error_code = null, error_message = null,
         waiting = (select count(*) from edge e join task p on p.id = e.parent_id
             where e.child_id = t.id and (p.id = any(%(reopened)s::bigint[])

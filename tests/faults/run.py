@@ -42,8 +42,8 @@ class Plan:
     clients: int = 3
     batch: int = 40
     backlog: int = 600
-    between_seconds: float = 1.4
-    density: float = 0.25
+    between_seconds: float = 1.2
+    density: float = 0.3
 
     def with_seed(self, seed: int) -> "Plan":
         """The same plan with another seed."""

@@ -2,8 +2,9 @@
 
 import pytest
 
+from access.actors import LOCAL_OPERATOR
 from jobs import explainer, reaper, ticketer
-from jobs.actions import fleet
+from jobs.actions import control, fleet
 from jobs.actions.settle import SettleStatus
 from jobs.models import Attempt, DeadLetter, Job, Lease, Task
 from jobs.transitions.sql import execute
@@ -130,6 +131,16 @@ def test_a_task_that_waited_past_schedule_to_close_is_buried():
     assert statuses(job) == ["DeadLettered", "Cancelled"]
     assert DeadLetter.objects.get().error_code == "schedule_to_close_exceeded"
     assert reloaded(job).status == "Failed"
+
+
+def test_a_retry_gives_a_task_that_was_buried_for_its_age_time_again():
+    job = submit_echo(1)
+    execute("update job set schedule_to_close_seconds = 10, created_at = now() - interval '1 hour'")
+    execute("update task set created_at = now() - interval '1 hour'")
+    reaper.bury_overdue()
+    control.retry_job(job_id=job.pk, actor=LOCAL_OPERATOR)
+    assert reaper.bury_overdue() == 0
+    assert len(register().claim()) == 1
 
 
 def test_a_task_that_nobody_took_within_schedule_to_start_is_buried():
