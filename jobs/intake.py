@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+import msgspec
+
 from access.actors import Actor
 from access.models import Tenant
 from access.tenants import find_tenant, resolve_tenant
@@ -29,13 +31,13 @@ class Intake:
     request: JobRequest
     tenant: Tenant
     documents: Sequence[Document]
-    sha256: str
 
 
 def submit(body: bytes, *, actor: Actor, idempotency_key: str | None, now: datetime) -> Submission:
     """Store the job of a request body. Raises DaefError or AccessError; then nothing is stored."""
     key = check_key(idempotency_key)
     taken = _take_in(body, actor, dry=False)
+    fingerprint = _fingerprint(taken.request) if key else ""
     return submit_job(
         request=taken.request,
         documents=taken.documents,
@@ -43,7 +45,7 @@ def submit(body: bytes, *, actor: Actor, idempotency_key: str | None, now: datet
         actor=actor,
         now=now,
         idempotency_key=key,
-        request_sha256=taken.sha256,
+        request_sha256=fingerprint,
     )
 
 
@@ -99,7 +101,12 @@ def _take_in(body: bytes, actor: Actor, *, dry: bool) -> Intake:
     if not dry:
         take_submission(tenant.pk)
     documents = _documents(request, tenant, actor)
-    return Intake(request, tenant, documents, hashlib.sha256(body).hexdigest())
+    return Intake(request, tenant, documents)
+
+
+def _fingerprint(request: JobRequest) -> str:
+    """The same request has the same fingerprint, however its JSON is ordered and spaced."""
+    return hashlib.sha256(msgspec.json.encode(request, order="sorted")).hexdigest()
 
 
 def _documents(request: JobRequest, tenant: Tenant, actor: Actor) -> Sequence[Document]:

@@ -6,6 +6,7 @@ import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,19 @@ def django_db_setup(django_db_setup: None) -> None:
         ]
 
     connection.ops.sql_flush = sql_flush_with_audit  # type: ignore[method-assign]
+
+
+@pytest.fixture(autouse=True)
+def defaults(_django_db_marker: None, request: pytest.FixtureRequest) -> None:
+    """What a new fabric starts with; emptying the tables after a transactional test took it."""
+    if request.node.get_closest_marker("django_db") is None:
+        return
+    from django.apps import apps
+
+    from jobs.models import Policy
+
+    if not Policy.objects.exists():
+        import_module("jobs.migrations.0002_storage_and_defaults").start_with_defaults(apps, None)
 
 
 def settings_module():

@@ -1,9 +1,11 @@
 """The agent: register, work, register anew when the control plane has forgotten us, leave."""
 
 import logging
+import os
+import re
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from proto.daef.v1 import worker_pb2
 from workeragent.client import (
@@ -19,8 +21,11 @@ from workeragent.session import Ending, Session
 
 VERSION = "0.1.0"
 
-ANY_OPENAI_MODEL = "openai:*"
-"""Stands for every model of an OpenAI-compatible endpoint; such endpoints arrive by Register."""
+KEYLESS_ENDPOINTS = "openai:"
+"""Stands for the models of every OpenAI-compatible endpoint that asks for no key; with the name of
+a key behind it, for those of endpoints that ask for that key."""
+
+KEY_VARIABLE = re.compile(r"DAEF_MODEL_KEY_([A-Z0-9_]+?)(_FILE)?")
 
 logger = logging.getLogger(__name__)
 
@@ -60,13 +65,15 @@ def registration(settings: Settings) -> worker_pb2.RegisterRequest:
     )
 
 
-def available_models() -> list[str]:
-    """The models this installation reaches: the embedded ones, and any that an endpoint has."""
+def available_models(environ: Mapping[str, str] = os.environ) -> list[str]:
+    """The models this installation reaches: embedded ones, and endpoints' by the keys it has."""
+    found = [match[1] for name in environ if (match := KEY_VARIABLE.fullmatch(name))]
+    endpoints = [KEYLESS_ENDPOINTS, *(KEYLESS_ENDPOINTS + key for key in sorted(set(found)))]
     try:
         from workeragent.models import registry
     except ImportError:
-        return [ANY_OPENAI_MODEL]
-    return list(dict.fromkeys([*registry.available_models(), ANY_OPENAI_MODEL]))
+        return endpoints
+    return [*registry.available_models(), *endpoints]
 
 
 def _register(

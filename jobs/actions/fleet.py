@@ -1,5 +1,6 @@
 """Agents come, stay alive, and go."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -15,6 +16,7 @@ from jobs.states import AttemptOutcome, EventKind, TaskStatus, WorkerState
 from jobs.transitions import settling, workers
 from jobs.transitions.settling import ShareEnd
 
+ENDPOINT_PREFIX = "openai:"
 LOST_REPLY_SECONDS = 5.0
 """A task claimed this long ago that its worker does not name: the claim's answer was lost."""
 
@@ -74,12 +76,20 @@ def register(registration: Registration) -> Worker:
 
 
 def reachable(models: Sequence[str]) -> list[str]:
-    """The models an agent may get work for: its own, and with ``openai:*`` those of endpoints."""
-    own = {model for model in models if not model.startswith("openai:")}
-    if "openai:*" in models:
-        rows = ModelEndpoint.objects.filter(enabled=True, backend=ModelEndpoint.Backend.OPENAI)
-        own.update(name for row in rows for name in row.model_names)
+    """The models an agent may get work for: its own, and those of endpoints it can enter.
+
+    ``openai:`` stands for endpoints without a key, ``openai:<KEY>`` for those whose key it has.
+    """
+    own = {model for model in models if not model.startswith(ENDPOINT_PREFIX)}
+    for row in ModelEndpoint.objects.filter(enabled=True, backend=ModelEndpoint.Backend.OPENAI):
+        if ENDPOINT_PREFIX + key_variable(row.key_name) in models:
+            own.update(row.model_names)
     return sorted(own)
+
+
+def key_variable(key_name: str) -> str:
+    """What stands behind DAEF_MODEL_KEY_ in the agents' variable of this key."""
+    return re.sub(r"[^A-Z0-9]", "_", key_name.upper())
 
 
 def live_workers(pool: int) -> int:

@@ -182,7 +182,7 @@ def _job_row(
         start_to_close_seconds=limits.start_to_close_seconds,
         schedule_to_close_seconds=limits.schedule_to_close_seconds,
         deadline_seconds=limits.deadline_seconds,
-        reason=Reason.PLANNING if live else Reason.WAITING_FOR_WORKERS,
+        reason=Reason.WAITING_FOR_WORKERS,
         actor=actor.name,
         event=json.dumps({"tasks": len(plan.tasks)}),
     )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from django.http import HttpResponse
+from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
 from rest_framework.request import Request
 
 from jobs.api.base import ApiView, answer
 from jobs.api.operation import Answer, Operation
 from jobs.api.query import PAGE, Choice, Parameter, Text
+from jobs.queries.artifacts import read_chunks, result_artifact
 from jobs.queries.lookup import find_job, task_of
 from jobs.queries.tasks import list_tasks, task_document
 from jobs.states import TaskStatus
@@ -47,3 +48,27 @@ class TaskView(ApiView):
         found = find_job(job, self.actor)
         private = self.actor.owns(found.tenant.name)
         return answer(task_document(task_of(found, task), private=private))
+
+
+class TaskArtifactView(ApiView):
+    """The blob a task's result is or names: an ``embed`` task's vectors, a very large result."""
+
+    scope = "tenant"
+    operations: ClassVar = {
+        "get": Operation(
+            "Read the artifact of a task's result",
+            (Answer(media_types=("application/octet-stream",)),),
+        ),
+    }
+
+    def get(self, request: Request, job: str, task: str) -> HttpResponseBase:
+        """Stream the blob; one chunk is in memory."""
+        found = find_job(job, self.actor, private=True)
+        artifact = result_artifact(task_of(found, task))
+        response = StreamingHttpResponse(
+            read_chunks(artifact.tenant_id, artifact.sha256), content_type=artifact.media_type
+        )
+        response["Content-Length"] = str(artifact.size_bytes)
+        response["Content-Disposition"] = f'attachment; filename="{task}-artifact"'
+        response["X-Content-Type-Options"] = "nosniff"
+        return response

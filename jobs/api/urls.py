@@ -17,13 +17,14 @@ from jobs.api.jobs import (
 )
 from jobs.api.policies import PoliciesView, PolicyView
 from jobs.api.report import ReportView, ResultsView
-from jobs.api.tasks import TasksView, TaskView
+from jobs.api.tasks import TaskArtifactView, TasksView, TaskView
 
 urlpatterns = [
     path("jobs", JobsView.as_view()),
     path("jobs/<str:job>", JobView.as_view()),
     path("jobs/<str:job>/tasks", TasksView.as_view()),
     path("jobs/<str:job>/tasks/<str:task>", TaskView.as_view()),
+    path("jobs/<str:job>/tasks/<str:task>/artifact", TaskArtifactView.as_view()),
     path("jobs/<str:job>/report", ReportView.as_view()),
     path("jobs/<str:job>/results", ResultsView.as_view()),
     path("jobs/<str:job>/events", EventsView.as_view()),

@@ -90,6 +90,19 @@ def _no_workers(facts: WaitFacts) -> Explanation:
     )
 
 
+def _about_to_start(facts: WaitFacts) -> Explanation:
+    return Explanation(
+        Reason.WAITING_FOR_WORKERS,
+        f"{_tasks(facts.queued)} ready and nothing is before them; an agent with a free slot takes "
+        "them within a second.",
+        (("queued", facts.queued), ("free_slots", facts.free_slots)),
+    )
+
+
+def _tasks(count: int) -> str:
+    return "1 task is" if count == 1 else f"{count} tasks are"
+
+
 def _no_match(facts: WaitFacts) -> Explanation:
     return Explanation(
         Reason.NO_MATCHING_WORKER,
@@ -246,6 +259,12 @@ RULES: tuple[tuple[Callable[[WaitFacts], bool], Callable[[WaitFacts], Explanatio
     (lambda facts: facts.queued + facts.blocked == 0, _planning),
     (lambda facts: facts.queued > 0 and facts.queued <= facts.backing_off, _backoff),
     (lambda facts: facts.queued == 0 and facts.blocked > 0, _dependency),
+    (
+        lambda facts: (
+            facts.free_slots > 0 and not facts.higher_priority_queued and not facts.ahead_in_class
+        ),
+        _about_to_start,
+    ),
     (lambda facts: facts.queued > 0 and facts.higher_priority_queued > 0, _priority),
 )
 """Rules in the order of asking; where none applies the job waits for its turn."""

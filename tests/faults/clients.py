@@ -147,11 +147,6 @@ class Load:
         """Whether a client still waits for an answer."""
         return any(thread.is_alive() for thread in self._threads)
 
-    @property
-    def submitted(self) -> int:
-        """Tasks of all orders given out so far."""
-        return sum(order.tasks for order in list(self.orders.values()))
-
     def _run(self, name: str, seed: int) -> None:
         chooser = random.Random(f"{seed} {name}")
         history = History(self._histories / f"{name}.jsonl", name)

@@ -42,7 +42,7 @@ class Plan:
     clients: int = 3
     batch: int = 40
     backlog: int = 600
-    between_seconds: float = 1.2
+    between_seconds: float = 1.3
     density: float = 0.3
 
     def with_seed(self, seed: int) -> "Plan":
@@ -112,7 +112,7 @@ def _storm(plan: Plan, cluster: Cluster, load: Load) -> float:
     end = time.monotonic() + plan.seconds
     latest = time.monotonic() + 3 * plan.seconds
     next_strike = 0.0
-    while (now := time.monotonic()) < end or (load.submitted < plan.tasks and now < latest):
+    while (now := time.monotonic()) < end or (watch.stored() < plan.tasks and now < latest):
         cluster.tend(now)
         _throttle(load, watch.open(), plan.backlog)
         if now >= next_strike:
@@ -161,11 +161,17 @@ class Watch:
         self._cluster = cluster
         self._connection: psycopg.Connection[tuple[object, ...]] | None = None
         self._open = 0
+        self._stored = 0
 
     def open(self) -> int:
         """Tasks that have not ended."""
         self._open = self._count("select coalesce(sum(open), 0) from job_stage", self._open)
         return self._open
+
+    def stored(self) -> int:
+        """Tasks of all jobs; an order that was given up may be among them or not."""
+        self._stored = self._count("select coalesce(sum(total_tasks), 0) from job", self._stored)
+        return self._stored
 
     def running(self) -> int:
         """Tasks in leases."""

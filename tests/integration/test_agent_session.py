@@ -57,7 +57,7 @@ def test_a_batch_of_echo_tasks_is_settled_in_few_calls(control_plane):
     assert control_plane.deregistered == [1]
     [registered] = control_plane.registered
     assert {"echo", "fail", "exit"} <= set(registered.kinds)
-    assert "openai:*" in registered.models
+    assert "openai:" in registered.models
 
 
 def test_work_goes_on_after_the_control_plane_was_restarted(control_plane):

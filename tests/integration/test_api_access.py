@@ -39,6 +39,7 @@ MATRIX = {
     "DELETE jobs/<str:job>": OWN,
     "GET jobs/<str:job>/tasks": READ,
     "GET jobs/<str:job>/tasks/<str:task>": READ,
+    "GET jobs/<str:job>/tasks/<str:task>/artifact": (401, 401, 404, 404, 404, 403, 403),
     "GET jobs/<str:job>/report": OWN,
     "GET jobs/<str:job>/results": OWN,
     "GET jobs/<str:job>/events": READ,

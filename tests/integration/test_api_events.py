@@ -11,7 +11,7 @@ from jobs.api.events import EventStream
 from jobs.queries.events import events_after
 from tests.integration.gateway import Gateway, problem
 
-pytestmark = pytest.mark.django_db(transaction=True, serialized_rollback=True)
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture

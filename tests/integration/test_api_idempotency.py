@@ -69,7 +69,7 @@ def in_threads(count, work):
         return list(pool.map(one, range(count)))
 
 
-@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+@pytest.mark.django_db(transaction=True)
 def test_two_connections_with_one_key_make_one_job():
     answers = in_threads(2, lambda: submit("k1", pipeline(*(f"t{n}" for n in range(200)))))
     statuses = sorted(answer.status_code for answer in answers)
@@ -81,7 +81,7 @@ def test_two_connections_with_one_key_make_one_job():
     assert rows("job") == 1
 
 
-@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+@pytest.mark.django_db(transaction=True)
 def test_the_submit_rate_is_exact_under_concurrency(settings):
     settings.DAEF_SUBMIT_RATE_LIMIT_PER_MIN = 5
     tenant = Tenant.objects.create(name="alpha")
@@ -98,3 +98,18 @@ def test_the_submit_rate_is_exact_under_concurrency(settings):
         if cursor.fetchone()[0] > 55:
             pytest.skip("a minute is about to begin")
     assert sum(in_threads(12, take)) == 5
+
+
+@pytest.mark.django_db
+def test_the_same_request_in_other_order_and_spacing_is_the_same():
+    body = pipeline("a", labels={"x": "1", "y": "2"})
+    first = submit("k1", body)
+    turned = {key: body[key] for key in reversed(body)} | {"labels": {"y": "2", "x": "1"}}
+    again = Gateway().client.post(
+        "/v1/jobs",
+        json.dumps(turned, indent=2).encode(),
+        content_type="application/json",
+        headers={"idempotency-key": "k1"},
+    )
+    assert again.status_code == 201
+    assert again.json()["id"] == first.json()["id"]

@@ -13,7 +13,7 @@ from jobs.rpc.server import serve
 from proto.daef.v1 import job_pb2, job_pb2_grpc
 from tests.integration.gateway import Gateway, pipeline
 
-pytestmark = pytest.mark.django_db(transaction=True, serialized_rollback=True)
+pytestmark = pytest.mark.django_db(transaction=True)
 
 DEADLINE = 20.0
 

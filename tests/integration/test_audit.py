@@ -37,7 +37,7 @@ def test_an_entry_keeps_who_did_what_from_where():
     assert entry.details == '{"tasks":3}'
 
 
-@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+@pytest.mark.django_db(transaction=True)
 def test_nothing_is_recorded_outside_a_transaction():
     with pytest.raises(transaction.TransactionManagementError):
         recorder.record(
@@ -88,7 +88,7 @@ def test_the_log_is_append_only_for_its_owner_too(statement):
     assert verify_chain(head=recorder.head()) is None
 
 
-@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+@pytest.mark.django_db(transaction=True)
 def test_eight_threads_leave_one_unbroken_chain():
     threads = [threading.Thread(target=_write_and_close, args=(25,)) for _ in range(8)]
     for thread in threads:
@@ -106,7 +106,7 @@ def _write_and_close(count):
         connection.close()
 
 
-@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+@pytest.mark.django_db(transaction=True)
 def test_a_transaction_that_fails_after_the_record_leaves_no_entry_and_no_gap():
     class Killed(Exception):
         pass

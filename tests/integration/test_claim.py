@@ -122,7 +122,7 @@ def test_a_claim_reserves_the_ceiling_of_what_it_takes():
     assert Budget.objects.get(pk=job.pk).reserved_nano_usd == claimed.ceiling_nano_usd
 
 
-@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+@pytest.mark.django_db(transaction=True)
 def test_workers_that_claim_at_the_same_time_never_share_a_task():
     job = submit_echo(200)
     hands = [register() for _ in range(4)]
@@ -142,7 +142,7 @@ def test_workers_that_claim_at_the_same_time_never_share_a_task():
     assert set(statuses(job)) == {"Running"}
 
 
-@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+@pytest.mark.django_db(transaction=True)
 def test_workers_that_claim_at_the_same_time_keep_the_parallelism_of_a_job():
     job = submit_echo(100, max_parallelism=5)
     hands = [register() for _ in range(4)]

@@ -21,7 +21,7 @@ from tests.integration.scenario import (
     success,
 )
 
-pytestmark = pytest.mark.django_db(transaction=True, serialized_rollback=True)
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def test_a_claim_sees_what_an_uncommitted_claim_has_taken_of_the_parallelism():

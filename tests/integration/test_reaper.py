@@ -6,7 +6,7 @@ from access.actors import LOCAL_OPERATOR
 from jobs import explainer, reaper, ticketer
 from jobs.actions import control, fleet
 from jobs.actions.settle import SettleStatus
-from jobs.models import Attempt, DeadLetter, Job, Lease, Task
+from jobs.models import Attempt, DeadLetter, Job, Lease, ModelEndpoint, Task
 from jobs.transitions.sql import execute
 from tests.integration.scenario import register, reloaded, statuses, submit_echo, submit_pipeline
 
@@ -165,10 +165,10 @@ def test_a_waiting_job_is_given_its_reason_for_lists():
     job = submit_echo(1)
     explainer.one_pass()
     assert reloaded(job).reason == "WaitingForWorkers"
-    register()
+    register(kinds=["chat"])
     execute("update job set reason_checked_at = now() - interval '1 minute'")
     explainer.one_pass()
-    assert reloaded(job).reason != "WaitingForWorkers"
+    assert reloaded(job).reason == "NoMatchingWorker"
 
 
 def test_the_reason_of_an_ended_job_is_never_rewritten():
@@ -189,3 +189,18 @@ def test_old_jobs_are_deleted_with_all_they_own_and_young_ones_stay():
     assert retention.delete_old_jobs(days=30) == 1
     assert list(Job.objects.all()) == [young]
     assert Task.objects.count() == Attempt.objects.count() == 1
+
+
+def test_an_agent_is_given_the_models_of_endpoints_whose_keys_it_has():
+    for name, key in (("open", ""), ("mine", "acme"), ("other", "zz")):
+        ModelEndpoint.objects.create(
+            name=name,
+            backend="openai",
+            base_url="http://127.0.0.1:1/v1",
+            model_names=[f"{name}-model"],
+            input_price=1,
+            output_price=1,
+            key_name=key,
+        )
+    assert fleet.reachable(["own", "openai:", "openai:ACME"]) == ["mine-model", "open-model", "own"]
+    assert fleet.reachable(["own"]) == ["own"]

@@ -345,7 +345,7 @@ def test_submit_takes_the_same_number_of_queries_for_any_number_of_tasks():
     assert counts[0] == counts[1] <= SUBMIT_QUERIES
 
 
-@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+@pytest.mark.django_db(transaction=True)
 def test_two_parents_that_end_at_the_same_time_unblock_their_child_once():
     for _ in range(10):
         job = submit_pipeline({"name": "a"}, {"name": "b"}, {"name": "c", "needs": ["a", "b"]})

@@ -386,13 +386,13 @@ def run(examples: int, steps: int) -> None:
     )
 
 
-@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+@pytest.mark.django_db(transaction=True)
 def test_any_sequence_of_actions_leaves_a_sound_database_and_everything_can_end():
     run(examples=20, steps=30)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(0)
-@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+@pytest.mark.django_db(transaction=True)
 def test_many_long_sequences_of_actions_leave_a_sound_database():
     run(examples=500, steps=80)

@@ -62,7 +62,7 @@ def test_sessions_have_time_limits():
             assert cursor.fetchone() == (limit,)
 
 
-@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+@pytest.mark.django_db(transaction=True)
 def test_threads_of_a_test_have_connections_of_their_own():
     backends = set()
 

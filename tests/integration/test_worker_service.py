@@ -16,7 +16,7 @@ from jobs.rpc.server import serve
 from proto.daef.v1 import worker_pb2, worker_pb2_grpc
 from tests.integration.scenario import submit_echo, submit_pipeline
 
-pytestmark = pytest.mark.django_db(transaction=True, serialized_rollback=True)
+pytestmark = pytest.mark.django_db(transaction=True)
 
 WORKER, OTHER, METRICS = "worker-token", "other-worker-token", "metrics-token"
 TOKENS = f"{WORKER}:worker,{OTHER}:worker,{METRICS}:metrics"

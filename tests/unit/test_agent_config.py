@@ -5,6 +5,7 @@ import os
 
 import pytest
 
+from workeragent.agent import available_models
 from workeragent.config import ConfigurationError, has_moved, load
 
 HERE = {"DAEF_CONTROL_PLANE": "127.0.0.1:8081"}
@@ -127,3 +128,9 @@ def test_a_fabric_started_anew_elsewhere_is_noticed(tmp_path):
     assert not has_moved(settings)
     fabric(tmp_path, grpc="127.0.0.1:11")
     assert has_moved(settings)
+
+
+def test_the_models_of_endpoints_are_announced_by_the_keys_there_are():
+    environ = {"DAEF_MODEL_KEY_ACME": "x", "DAEF_MODEL_KEY_ZZ_FILE": "/f", "PATH": "/bin"}
+    found = [name for name in available_models(environ) if name.startswith("openai:")]
+    assert found == ["openai:", "openai:ACME", "openai:ZZ"]

@@ -246,3 +246,11 @@ def test_documents_of_a_file_are_planned_like_given_ones():
         documents=[Document("row-9", "text")],
     )
     assert json.loads(plan.tasks[0].input) == {"documents": [{"id": "row-9", "text": "text"}]}
+
+
+@pytest.mark.parametrize("kind", ["chat", "analyze", "batch", "embed", "pipeline"])
+def test_a_misspelt_parameter_is_named_with_those_there_are(kind):
+    with pytest.raises(InvalidRequest) as caught:
+        planned({"type": kind, "input": "x", "parameters": {"temprature": 1}})
+    assert caught.value.fields[0].field == "parameters.temprature"
+    assert "they take" in caught.value.detail

@@ -8,16 +8,14 @@ from workeragent.executors.words import content_words, stem, stems
 
 LONGEST_TITLE = 80
 MOST_WORDS = 12
+TITLE_KEYWORDS = 4
 COMMON_SHARE = 0.1
 """A word in this share of a cause's documents belongs to the cause, not to one document."""
 
 _MARKS = " \t\"'`“”‘’«»*_#-–—•:;,."
 _LEAD = re.compile(r"^(?:title|topic|answer|cause|problem|label)\s*[:\-–]\s*", re.IGNORECASE)
 _SENTENCE = re.compile(r"[^.!?\n]+[.!?]*")
-_CLAUSE = re.compile(r"[^.!?:;\n]+[?]?")
 _STUTTER = re.compile(r"\b(\w+)\W+\1\b", re.IGNORECASE)
-_SENTENCE_WORDS = range(3, 11)
-_LONGEST_SENTENCE = 70
 
 
 def clean_title(text: str) -> str:
@@ -54,19 +52,12 @@ def reason_against(
 
 
 def readable_title(keywords: Sequence[str], examples: Sequence[str]) -> str:
-    """A title without a model: the typical sentence that says most, else the keywords.
+    """A title without a model: the keywords, best first; without any, the most typical text.
 
-    ``keywords`` come best first, ``examples`` most typical first. A sentence with a digit or an
-    address is never taken: it may be somebody's number.
+    It is never a sentence picked from a document: that would read like a judgement nobody made.
     """
-    weights = _weights(keywords)
-    sentences = [sentence for text in examples for sentence in _titles_in(text)]
-    scored = [(_coverage(sentence, weights), sentence) for sentence in sentences]
-    best = max(scored, key=lambda pair: pair[0], default=(0.0, ""))
-    if best[0] >= 1.0:
-        return _capitalised(best[1])
     if keywords:
-        return _capitalised(_listed(list(keywords[:3])))
+        return _capitalised(_listed(list(keywords[:TITLE_KEYWORDS])))
     first = next((text for text in examples if text.strip()), "documents without words")
     return _capitalised(_shortened(first))
 
@@ -115,18 +106,6 @@ def _tells(word: str, vocabulary: Mapping[str, float], keywords: Sequence[str]) 
 
 def _weights(keywords: Sequence[str]) -> dict[str, float]:
     return {stem(word): 1.0 / place for place, word in enumerate(keywords, start=1)}
-
-
-def _titles_in(text: str) -> list[str]:
-    """Clauses of the text that could be a title."""
-    found = [" ".join(part.split()).strip(_MARKS) for part in _CLAUSE.findall(text)]
-    return [
-        clause
-        for clause in found
-        if len(clause.split()) in _SENTENCE_WORDS
-        and len(clause) <= _LONGEST_SENTENCE
-        and not re.search(r"[\d@]|://", clause)
-    ]
 
 
 def _coverage(sentence: str, weights: Mapping[str, float]) -> float:
