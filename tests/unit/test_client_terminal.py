@@ -295,7 +295,7 @@ def watched(console):
     ended = job("Succeeded", stage("embed", 2, succeeded=2))
     ended["finished_at"] = "2026-11-01T10:00:03.000Z"
     running = job("Running", stage("embed", 2, running=2))
-    watch(Recorded(running, ended), "job-1", console)
+    watch(Recorded(running, ended), "job-1", console)  # type: ignore[arg-type]  # has all that is watched
     return console.file.getvalue()
 
 
