@@ -59,7 +59,12 @@ infra-down: setup ## stop what infra-up started, keep the data
 # ── checking ──────────────────────────────────────────────────────────────────────────────────────
 
 test: setup-dev ## every test that needs nothing but this machine
-	@$(PY) -m pytest -n 2 --dist loadfile $(ARGS)
+ifdef ARGS
+	@$(PY) -m pytest $(ARGS)
+else
+	@$(PY) -m pytest -n 2 --dist loadfile --ignore tests/faults
+	@$(PY) -m pytest tests/faults
+endif
 
 lint: setup-dev ## ruff, mypy, import contracts, proto, migrations complete, stubs fresh
 	@$(BIN)/ruff check .

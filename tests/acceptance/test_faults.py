@@ -192,7 +192,7 @@ def test_a_task_that_kills_its_runner_runs_exactly_max_attempts_times(
 
 def test_nothing_is_left_when_the_supervisor_is_killed(make_folder: Callable[[], Path]):
     running = RunningFabric(make_folder() / "killed", "up", "--slots", "1").wait_ready()
-    assert running.process_named("workeragent")
+    wait_until(lambda: running.process_named("workeragent"))
     os.kill(running.process.pid, 9)
     running.process.wait(10)
     wait_until(lambda: running.processes() == [], 20)

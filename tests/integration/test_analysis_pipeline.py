@@ -106,7 +106,7 @@ def test_a_label_is_made_from_keywords_when_its_model_fails_for_good():
         endpoint = EndpointSettings("locked", "openai", ("m",), base_url=server.base_url)
         ran = TaskRuns([endpoint]).run("label", LABEL_INPUT, model="m")
     assert ran.value["labelled_by"] == "keywords"
-    assert ran.value["title"] == "My parcel is late"
+    assert ran.value["title"] == "Parcel and late"
 
 
 def test_a_label_that_never_came_leaves_the_report_whole():

@@ -15,7 +15,7 @@ JOBS = 20
 TASKS_PER_JOB = 50_000
 LARGE = ("task", "ready", "task_input", "attempt", "edge", "job_event", "usage_entry")
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.timeout(400)]
 
 
 def column_names(table: str) -> list[str]:

@@ -386,6 +386,7 @@ def run(examples: int, steps: int) -> None:
     )
 
 
+@pytest.mark.timeout(400)
 @pytest.mark.django_db(transaction=True)
 def test_any_sequence_of_actions_leaves_a_sound_database_and_everything_can_end():
     run(examples=20, steps=30)
