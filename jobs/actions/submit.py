@@ -91,13 +91,13 @@ def submit_job(
 
     Raises PolicyDenied, PlanRefused, InvalidRequest, IdempotencyMismatch or RequestInFlight.
     """
-    if idempotency_key and (earlier := _earlier(tenant, idempotency_key, request_sha256)):
+    if idempotency_key and (earlier := _recorded(tenant.pk, idempotency_key, request_sha256)):
         return Submission(earlier, replayed=True, live_workers=0)
     plan, limits, revision = plan_request(request=request, documents=documents)
     reach("gateway.after_validate")
     pool, _ = Pool.objects.get_or_create(name=limits.pool)
     live = fleet.live_workers(pool.pk)
-    row = _job_row(request, len(documents), plan, limits, revision, tenant, pool, actor, live)
+    row = _job_row(request, len(documents), plan, limits, revision, tenant, pool, actor)
     job, replayed = _store(row, plan, idempotency_key, request_sha256, now)
     reach("gateway.after_commit_before_reply")
     if not replayed:
@@ -134,10 +134,6 @@ def _take_key(tenant: int, key: str) -> None:
         )
 
 
-def _earlier(tenant: Tenant, key: str, request_sha256: str) -> int | None:
-    return _recorded(tenant.pk, key, request_sha256)
-
-
 def _recorded(tenant: int, key: str, request_sha256: str) -> int | None:
     record = IdempotencyRecord.objects.filter(tenant_id=tenant, key=key).first()
     if record is None:
@@ -158,7 +154,6 @@ def _job_row(
     tenant: Tenant,
     pool: Pool,
     actor: Actor,
-    live: int,
 ) -> JobRow:
     return JobRow(
         uid=str(uuid7(time.time_ns() // 1_000_000)),

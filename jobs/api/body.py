@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from rest_framework.request import Request
 
 from jobs.api.middleware import MAX_BODY_BYTES, body_too_large
 from jobs.errors import MalformedBody, UnsupportedMediaType
-from jobs.planner.request import parse_json
 
 JSON_TYPE: Final = "application/json"
 UTF8_NAMES: Final = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
@@ -24,14 +23,6 @@ def json_bytes(request: Request, *, limit: int = MAX_BODY_BYTES) -> bytes:
     if not body.strip():
         raise MalformedBody("The body is empty: send a JSON object.")
     return body
-
-
-def json_object(request: Request) -> dict[str, Any]:
-    """Return the body as a JSON object, read as strictly as a job request."""
-    document = parse_json(json_bytes(request))
-    if not isinstance(document, dict):
-        raise MalformedBody("The body must be a JSON object: {…}.")
-    return document
 
 
 def check_content_type(request: Request, allowed: tuple[str, ...]) -> str:

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from jobs.errors import InvalidRequest
-from jobs.planner import analyze, batch, chat, documents, pipeline
+from jobs.planner import analyze, batch, chat, pipeline
+from jobs.planner.documents import check, numbered
 from jobs.planner.draft import KINDS, TEST_KINDS, Draft
 from jobs.planner.plan import Plan
 from jobs.planner.request import Document, JobRequest
@@ -54,8 +55,8 @@ def plan_job(
     otherwise. Raises PlanRefused, PolicyDenied or InvalidRequest, each naming field and remedy.
     """
     _check_fields(request)
-    given = documents or _given(request)
-    _check_documents(given, policy)
+    given = documents or numbered(request.documents or ())
+    check(given, most=policy.max_documents)
     kinds = KINDS | TEST_KINDS if test_kinds else KINDS
     draft = Draft(request, policy, endpoints, given, kinds)
     PLANNERS[request.type](draft)
@@ -81,11 +82,3 @@ def _check_fields(request: JobRequest) -> None:
             )
     if request.documents is not None and request.file_id is not None:
         raise InvalidRequest.field("file_id", "send either documents or a file_id, not both")
-
-
-def _given(request: JobRequest) -> Sequence[Document]:
-    return documents.numbered(request.documents or ())
-
-
-def _check_documents(given: Sequence[Document], policy: PolicySpec) -> None:
-    documents.check(given, most=policy.max_documents)

@@ -1,6 +1,5 @@
 """WorkerService: what agents call. Each method parses, checks, calls one action, renders."""
 
-import re
 import time
 import uuid
 from collections.abc import Iterator
@@ -9,7 +8,7 @@ from typing import Any
 from django.conf import settings
 
 from access.models import Tenant
-from access.tenants import TENANT_NAME
+from access.tokens import TENANT_NAME
 from faultpoints import reach
 from jobs.actions import artifacts, fleet
 from jobs.actions.claim import MAX_CLAIM, Claimer, ClaimRequest, claim_tasks
@@ -27,7 +26,6 @@ MAX_HELD = 10_000
 MAX_SLOTS = 1_024
 COMBINED_CALLS = 16
 WORKER_CACHE_SECONDS = 1.0
-POOL_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
 
 
 class WorkerService(worker_pb2_grpc.WorkerServiceServicer):
@@ -153,7 +151,7 @@ def _registration(request: worker_pb2.RegisterRequest, context: Any) -> fleet.Re
         incarnation = str(uuid.UUID(request.incarnation))
     except ValueError:
         raise InvalidRequest.field("incarnation", "must be a UUID") from None
-    if not POOL_NAME.fullmatch(request.pool):
+    if not TENANT_NAME.fullmatch(request.pool):
         raise InvalidRequest.field("pool", "must be letters a-z, digits and '-', at most 63")
     return fleet.Registration(
         incarnation=incarnation,

@@ -54,10 +54,6 @@ where task_id >= %(job)s::bigint << 20 and task_id < (%(job)s::bigint + 1) << 20
     and due_at = 'infinity'
 """
 
-HAS_OPEN = """
-select exists (select 1 from job_stage where job_id = %s and open > 0)
-"""
-
 
 class OpenTask(NamedTuple):
     """An open task that this transaction has locked."""
@@ -88,8 +84,3 @@ def park(job: int, *, chunk: int = CHUNK) -> int:
 def unpark(job: int) -> int:
     """Make a resumed job's parked entries due; the ticketer puts them back."""
     return execute(UNPARK, {"job": job})
-
-
-def has_open_tasks(job: int) -> bool:
-    """Whether any task of the job has not ended, by its counters."""
-    return bool(fetch(HAS_OPEN, (job,))[0][0])
