@@ -13,6 +13,7 @@ POINTS: Mapping[str, str] = MappingProxyType(
         "gateway.after_commit_before_reply": "the job is stored; the client has no answer yet",
         "ticketer.after_select": "the pools with ready work are known; no ticket was pushed",
         "ticketer.after_push": "tickets lie in Redis; the pass has not ended",
+        "ticketer.due_before_commit": "backed-off tasks are moved to the queue, not committed",
         "worker.after_pop_before_claim": "an agent holds a ticket; it has not claimed",
         "worker.after_claim_before_exec": "an agent holds tasks; none has started",
         "worker.during_exec": "a runner has begun a task",
@@ -23,6 +24,7 @@ POINTS: Mapping[str, str] = MappingProxyType(
         "settle.before_commit": "outcomes are written, not committed",
         "settle.after_commit_before_reply": "outcomes are settled; the agent does not know",
         "reaper.between_select_and_update": "expired shares are found and locked, not ended",
+        "action.after_update_before_audit": "an operator's action is done, its audit entry is not",
         "migrator.mid": "a migration was applied; others may follow",
     }
 )

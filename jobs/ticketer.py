@@ -36,4 +36,7 @@ def one_pass() -> dict[str, int]:
 @in_transaction
 def move_due() -> int:
     """Backed-off tasks whose time has come; returns how many."""
-    return overdue.move_due(chunk=TASKS_PER_PASS)
+    moved = overdue.move_due(chunk=TASKS_PER_PASS)
+    if moved:
+        reach("ticketer.due_before_commit")
+    return moved

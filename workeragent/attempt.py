@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 INLINE_BYTES = 64 * 1024
 """Largest result that travels inline; `Outcome.result` has the same limit."""
 
+RESULT_BYTES = 256 * 2**20
+"""Largest result at all; the control plane takes no larger artifact."""
+
 MESSAGE_CHARACTERS = 500
 """Longest error message sent; it is for people, and never a payload."""
 
@@ -113,6 +116,8 @@ def _succeed(outcome: worker_pb2.Outcome, context: TaskContext, result: Result) 
     text = _text(result.value)
     data = text.encode()
     spawned = [_spawned(spawn) for spawn in result.spawned]
+    if len(data) > RESULT_BYTES:
+        raise PermanentError("result_too_large", f"The result is larger than {RESULT_BYTES} bytes.")
     if len(data) > INLINE_BYTES:
         outcome.result_sha256 = context.write_artifact(data, "application/json")
     else:

@@ -45,12 +45,17 @@ class Runner:
         self.ready_at: float | None = None
         self.table = messages.RunningTable(context, start.slots)
         self._pipe, child_end = context.Pipe()
+        # Nothing is ever written here: it breaks when this process ends, and the runner with it.
+        lifeline, self._life = context.Pipe(duplex=False)
         self._process = context.Process(
-            target=runner_process.main, args=(child_end, self.table, start), name="daef-runner"
+            target=runner_process.main,
+            args=(child_end, lifeline, self.table, start),
+            name="daef-runner",
         )
         self._process.start()
         # Ours must be the only other end, or the runner's death would not close the pipe.
         child_end.close()
+        lifeline.close()
         for target in (self._send, self._receive):
             threading.Thread(target=target, name=f"runner-{target.__name__}", daemon=True).start()
 

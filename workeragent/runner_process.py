@@ -5,6 +5,7 @@ agent does: the closed pipe tells it.
 """
 
 import contextlib
+import fcntl
 import logging
 import os
 import signal
@@ -42,8 +43,11 @@ class Start:
     endpoints: list[bytes] = field(default_factory=list)
 
 
-def main(pipe: Connection, table: messages.RunningTable, start: Start) -> NoReturn:
+def main(
+    pipe: Connection, lifeline: Connection, table: messages.RunningTable, start: Start
+) -> NoReturn:
     """Entry point of the spawned process; returns never."""
+    _die_with(lifeline)
     # Ctrl-C and SIGTERM reach the whole process group, but only the agent decides about them.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -52,6 +56,19 @@ def main(pipe: Connection, table: messages.RunningTable, start: Start) -> NoRetu
     with contextlib.suppress(EOFError, OSError):
         Runner(pipe, table, start).serve()
     os._exit(0)
+
+
+def _die_with(lifeline: Connection) -> None:
+    """Let Linux kill this process when the other end closes, whatever its threads are doing.
+
+    The thread that reads the agent's pipe notices too, but not while a task holds the interpreter.
+    """
+    if not hasattr(fcntl, "F_SETSIG"):
+        return
+    fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(lifeline, fcntl.F_SETSIG, signal.SIGKILL)
+    flags = fcntl.fcntl(lifeline, fcntl.F_GETFL)
+    fcntl.fcntl(lifeline, fcntl.F_SETFL, flags | os.O_ASYNC)
 
 
 class Runner:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from access.actors import OPERATOR, Actor
 from audit.events import Action, Origin, Result
 from audit.recorder import Detail, record
+from faultpoints import reach
 from jobs.actions.transactions import in_transaction
 from jobs.failures import as_daef_error
 from jobs.models import Job
@@ -39,6 +40,8 @@ class Trail:
     def _record(self, result: Result, details: dict[str, Detail]) -> None:
         if not self.actor.may(OPERATOR):
             return
+        if result == Result.OK:
+            reach("action.after_update_before_audit")
         tenants = Job.objects.filter(pk=self.job_id).values_list("tenant__name", flat=True)
         record(
             action=self.action,

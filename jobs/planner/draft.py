@@ -23,7 +23,12 @@ from jobs.policies.policy import EndpointSpec, PolicySpec
 from jobs.states import MAX_TASKS
 
 KINDS = frozenset({"chat", "embed", "cluster", "label", "reduce", "report", "echo"})
-TEST_KINDS = frozenset({"fail", "fail_attempts", "exit", "witness"})
+TEST_KINDS = frozenset(
+    {
+        *("fail", "fail_attempts", "exit", "segfault", "spin"),
+        *("out_of_memory", "huge_result", "loud", "witness"),
+    }
+)
 LOW, HIGH = 0.5, 1.5
 """Estimates are right within a factor of two at best; this is the range they are shown with."""
 

@@ -95,6 +95,20 @@ def test_an_agent_that_is_killed_leaves_no_process_behind(control_plane, start):
     assert alive == []
 
 
+def test_a_runner_whose_task_holds_the_interpreter_dies_with_its_agent(control_plane, start):
+    agent = start(DAEF_TEST_KINDS="1")
+    control_plane.add("spin", parameters={"alone": True})
+    until(lambda: control_plane.last_held)
+    children = psutil.Process(agent.pid).children(recursive=True)
+    until(lambda: any(child.cpu_times().user > 1 for child in children))
+    agent.kill()
+    agent.wait(5)
+    _, alive = psutil.wait_procs(children, timeout=5)
+    for child in alive:
+        child.kill()
+    assert alive == []
+
+
 def test_an_agent_that_waits_for_a_fabric_leaves_when_told_to(start, tmp_path):
     agent = start(DAEF_CONTROL_PLANE="", DAEF_DATA_DIR=str(tmp_path))
     assert "Waiting up to 30 s" in agent.stdout.readline()

@@ -79,6 +79,13 @@ def test_a_large_result_is_written_as_an_artifact(execute, services):
     assert json.loads(services.artifacts["written"]) == "é" * 40_000
 
 
+def test_a_result_that_no_artifact_can_hold_fails_for_good(execute, monkeypatch):
+    monkeypatch.setattr(attempt, "RESULT_BYTES", 100_000)
+    outcome = execute(lambda context: Result("x" * 100_000))
+    assert outcome.error_class == worker_pb2.ERROR_CLASS_PERMANENT
+    assert outcome.error_code == "result_too_large"
+
+
 @pytest.mark.parametrize("value", [float("nan"), object(), "\ud800", {1: {2}}])
 def test_a_result_that_is_not_json_fails_for_good(execute, value):
     outcome = execute(lambda context: Result(value))

@@ -3,6 +3,7 @@ import json
 import pytest
 
 from jobs.errors import InvalidRequest, PlanRefused, PolicyDenied
+from jobs.planner.draft import TEST_KINDS
 from jobs.planner.request import Document
 from jobs.policies.policy import PolicySpec
 from tests.unit.planning import ENDPOINTS, planned
@@ -181,7 +182,7 @@ def test_a_sleep_outside_its_bounds_is_refused(sleep):
     assert error.field == "requests[0].parameters.sleep_ms"
 
 
-@pytest.mark.parametrize("kind", ["fail", "fail_attempts", "exit"])
+@pytest.mark.parametrize("kind", sorted(TEST_KINDS))
 def test_test_kinds_are_planned_only_where_they_are_allowed(kind):
     body = {"type": "batch", "requests": [{"custom_id": "a", "kind": kind, "input": 1}]}
     assert "known kinds: chat, cluster, echo" in refused(body, PlanRefused).message

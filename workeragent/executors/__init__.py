@@ -32,6 +32,11 @@ KINDS: dict[str, Entry] = {
     "fail": Entry("workeragent.executors.testing.fail", test_only=True),
     "fail_attempts": Entry("workeragent.executors.testing.fail_attempts", test_only=True),
     "exit": Entry("workeragent.executors.testing.exit", test_only=True),
+    "segfault": Entry("workeragent.executors.testing.segfault", test_only=True),
+    "spin": Entry("workeragent.executors.testing.spin", test_only=True),
+    "out_of_memory": Entry("workeragent.executors.testing.out_of_memory", test_only=True),
+    "huge_result": Entry("workeragent.executors.testing.huge_result", test_only=True),
+    "loud": Entry("workeragent.executors.testing.loud", test_only=True),
     "witness": Entry("workeragent.executors.testing.witness", test_only=True),
 }
 

@@ -6,27 +6,47 @@ import time
 from pathlib import Path
 
 from workeragent.executors.context import TaskContext
-from workeragent.outcome import Result
+from workeragent.outcome import Result, TaskCancelled, TransientError
 
 STEP_SECONDS = 0.05
 """How often a sleeping task looks whether it was cancelled."""
 
 
 def run(context: TaskContext) -> Result:
-    """The result is ``{"value", "epoch"}``. Parameter ``sleep_ms`` as of kind `echo`.
+    """The result is ``{"value", "epoch"}``.
 
-    Each start is one line of `executions.jsonl` in the data folder: task, epoch, pid, time.
+    Parameters: ``sleep_ms`` as of kind `echo`, ``fail_attempts`` as `attempts` of `fail_attempts`.
+    What it does is in `executions.jsonl` of the data folder: one line for its start, one for its
+    end (``said`` is "started", "succeeded", "failed" or "stopped"; ``at`` the monotonic clock).
     """
-    task = context.task
-    _note({"task": task.id, "epoch": task.lease_epoch, "pid": os.getpid(), "at": time.time()})
-    end = time.monotonic() + float(task.parameters.get("sleep_ms", 0)) / 1000
+    _note(context, "started")
+    try:
+        _sleep(context)
+    except TaskCancelled:
+        _note(context, "stopped")
+        raise
+    if context.task.attempt <= int(context.task.parameters.get("fail_attempts", 0)):
+        _note(context, "failed")
+        raise TransientError("test_attempt", "This attempt fails as asked.")
+    _note(context, "succeeded")
+    return Result({"value": context.task.input, "epoch": context.task.lease_epoch})
+
+
+def _sleep(context: TaskContext) -> None:
+    end = time.monotonic() + float(context.task.parameters.get("sleep_ms", 0)) / 1000
     while (left := end - time.monotonic()) > 0:
         time.sleep(min(left, STEP_SECONDS))
         context.check()
-    return Result({"value": task.input, "epoch": task.lease_epoch})
 
 
-def _note(line: dict[str, float]) -> None:
+def _note(context: TaskContext, said: str) -> None:
+    line = {
+        "task": context.task.id,
+        "epoch": context.task.lease_epoch,
+        "pid": os.getpid(),
+        "at": time.monotonic(),
+        "said": said,
+    }
     path = Path(os.environ.get("DAEF_DATA_DIR", ".daef")) / "executions.jsonl"
     # One write to a file opened for appending: lines of several runners never mix.
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
