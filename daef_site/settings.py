@@ -66,13 +66,19 @@ def database(dsn: str, *, pool_max: int) -> dict[str, Any]:
     parts: dict[str, Any] = env.postgres_parts("DAEF_POSTGRES_DSN", dsn) if dsn else {}
     options: dict[str, Any] = {
         "application_name": "daef",
-        "connect_timeout": 10,
+        # A request that needs a connection waits for it: no longer than a caller would.
+        "connect_timeout": 3,
+        # A server that vanished without a word is noticed after 10 to 25 s.
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 10_000,
         **parts.pop("OPTIONS", {}),
         "options": " ".join(f"-c {name}={value}" for name, value in _SESSION.items()),
     }
     if pool_max:
         # timeout: how long a request waits for a connection before it is answered 503.
-        options["pool"] = {"min_size": 1, "max_size": pool_max, "timeout": 3, "max_idle": 120}
+        options["pool"] = {"max_size": pool_max, "timeout": 3, "max_idle": 20}
     return {
         "ENGINE": "daef_site.database",
         "NAME": "daef",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+import psycopg
 from django.core.exceptions import (
     BadRequest,
     ObjectDoesNotExist,
@@ -14,7 +15,6 @@ from django.core.exceptions import (
 )
 from django.db import DatabaseError, DataError, InterfaceError, OperationalError
 from django.http import Http404
-from psycopg_pool import PoolTimeout
 from rest_framework import exceptions as drf
 
 from access.errors import (
@@ -43,6 +43,16 @@ from jobs.errors import (
 RETRY_AFTER_SECONDS: Final = 2
 """What a caller waits while Postgres cannot answer; a restart of it takes 1 to 2 s (measured)."""
 
+PASSING_STATES: Final = {
+    "25006": "read_only_sql_transaction",
+    "25P02": "in_failed_sql_transaction",
+    "25P03": "idle_in_transaction_session_timeout",
+}
+"""SQLSTATEs that psycopg counts as internal errors, and that the next request need not meet: a
+standby, a transaction that broke before, one that was ended for its idleness. Out of disk (53100),
+memory (53200) or connections (53300), shutdown and recovery (57P01 to 57P03), time limits (57014,
+55P03), deadlocks, and errors in connecting, which have none, are operational errors to psycopg."""
+
 MISSING_DETAIL: Final = "There is no such object, or it is not yours."
 
 
@@ -54,10 +64,19 @@ def as_daef_error(error: BaseException) -> DaefError:
         return _of_access(error)
     if isinstance(error, drf.APIException):
         return _of_drf(error)
+    if is_passing(error):
+        return _unavailable()
     for kinds, make in _BY_KIND:
         if isinstance(error, kinds):
             return make()
     return InternalError()
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether the database cannot answer for now, through no fault of the request."""
+    if isinstance(error, (OperationalError, InterfaceError, psycopg.OperationalError)):
+        return True
+    return getattr(error.__cause__, "sqlstate", None) in PASSING_STATES
 
 
 def _of_access(error: AccessError) -> DaefError:
@@ -115,6 +134,6 @@ _BY_KIND: Final[tuple[tuple[tuple[type[BaseException], ...], Callable[[], DaefEr
         (DataError, UnicodeEncodeError),
         lambda: InvalidRequest("A value cannot be stored: leave out NUL and lone surrogates."),
     ),
-    ((OperationalError, InterfaceError, PoolTimeout, ConnectionError), _unavailable),
+    ((ConnectionError,), _unavailable),
     ((DatabaseError,), InternalError),
 )

@@ -20,7 +20,6 @@ def run_passes(
     while not stop.is_set():
         began = time.monotonic()
         try:
-            close_old_connections()
             counts = {key: value for key, value in one_pass().items() if value}
             if counts:
                 logger.info("%s: %s", name, ", ".join(f"{k} {v}" for k, v in counts.items()))
@@ -28,4 +27,6 @@ def run_passes(
             logger.warning("%s: no pass, the database says: %s", name, str(error).strip())
         except Exception:
             logger.exception("%s: a pass failed", name)
+        finally:
+            close_old_connections()
         stop.wait(max(0.05, seconds - (time.monotonic() - began)))

@@ -53,14 +53,23 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> HttpResponse
     """Answer whatever a view raised; the unforeseen goes to the log with the request's id."""
     request = context["request"]
     told = as_daef_error(error)
-    # A refusal of our own needs no trace; what stands behind a translated one does.
-    if isinstance(told, InternalError | Unavailable) and told is not error:
-        log.error("request %s failed", request_id_of(request), exc_info=error)
+    _log(request_id_of(request), told, error)
     response = problem_response(told, request)
     allowed = getattr(context.get("view"), "allowed_methods", None)
     if told.http_status == 405 and allowed:
         response["Allow"] = ", ".join(allowed)
     return response
+
+
+def _log(request_id: str, told: DaefError, error: Exception) -> None:
+    """A refusal of our own needs no line; what stands behind a translated one does."""
+    if told is error:
+        return
+    if isinstance(told, Unavailable):
+        # No trace: while the database is away every request ends here, and for the same reason.
+        log.warning("request %s: %s: %s", request_id, type(error).__name__, str(error).strip())
+    elif isinstance(told, InternalError):
+        log.error("request %s failed", request_id, exc_info=error)
 
 
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:

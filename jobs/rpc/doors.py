@@ -1,4 +1,8 @@
-"""What every RPC goes through: who asks, may they, and errors in REST's words."""
+"""What every RPC goes through: who asks, may they, and errors in REST's words.
+
+Each call gives its database connection back: a thread that kept one would find it dead after a
+restart of the database, call after call, and would take it from others while they are scarce.
+"""
 
 import hashlib
 import logging
@@ -6,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import grpc
-from django.db import InterfaceError, OperationalError, connection
+from django.db import close_old_connections
 from google.protobuf import any_pb2
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
@@ -65,6 +69,8 @@ def _unary(behaviour: Callable[..., Any], scope: str | None, header: str | None)
             return behaviour(request, context)
         except Exception as error:
             _refuse(context, error)
+        finally:
+            close_old_connections()
 
     return call
 
@@ -76,6 +82,8 @@ def _streaming(behaviour: Callable[..., Any], scope: str | None, header: str | N
             yield from behaviour(request, context)
         except Exception as error:
             _refuse(context, error)
+        finally:
+            close_old_connections()
 
     return call
 
@@ -108,9 +116,6 @@ def peer_address(peer: str) -> str:
 
 
 def _refuse(context: Any, error: Exception) -> None:
-    if isinstance(error, OperationalError | InterfaceError):
-        # The connection may be dead; the next call of this thread takes a fresh one.
-        connection.close()
     told = as_daef_error(error)
     if isinstance(told, InternalError):
         logger.error("an RPC failed", exc_info=error)

@@ -5,7 +5,6 @@ import socket
 
 import grpc
 import pytest
-from django.db import connection
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
@@ -25,12 +24,6 @@ def stub():
     with grpc.insecure_channel(address) as channel:
         yield job_pb2_grpc.JobServiceStub(channel)
     server.stop(0).wait(5)
-    # The server's threads keep their connections, which would hold the test database.
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "select pg_terminate_backend(pid) from pg_stat_activity "
-            "where datname = current_database() and pid <> pg_backend_pid()"
-        )
 
 
 def free_port():

@@ -31,16 +31,6 @@ def channel(settings) -> Iterator[grpc.Channel]:
     with grpc.insecure_channel(address) as open_channel:
         yield open_channel
     server.stop(0).wait()
-    close_sessions_of_other_threads()
-
-
-def close_sessions_of_other_threads() -> None:
-    """The server's threads keep their database sessions; the test database is to be dropped."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "select pg_terminate_backend(pid) from pg_stat_activity "
-            "where datname = current_database() and pid <> pg_backend_pid()"
-        )
 
 
 class Agent:
@@ -292,3 +282,16 @@ def test_a_message_beyond_the_limit_is_refused_without_harm(channel):
     )
     assert refusal(lambda: agent.call("Settle", request))[0] == grpc.StatusCode.RESOURCE_EXHAUSTED
     assert agent.claim() == []
+
+
+def test_calls_give_their_database_sessions_back(channel):
+    submit_echo(1)
+    agent = Agent(channel)
+    task = agent.claim()[0]
+    agent.settle(succeeded(task), want=1)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select count(*) from pg_stat_activity "
+            "where datname = current_database() and pid <> pg_backend_pid()"
+        )
+        assert cursor.fetchone() == (0,)

@@ -4,12 +4,13 @@ import json
 import logging
 from typing import ClassVar
 
+import psycopg
 import pytest
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
-from django.db import DataError, IntegrityError, InterfaceError, OperationalError
+from django.db import DataError, IntegrityError, InterfaceError, OperationalError, connection
+from django.db.utils import DatabaseErrorWrapper
 from django.http import Http404, HttpResponse
 from django.test import RequestFactory, override_settings
-from psycopg_pool import PoolTimeout
 from rest_framework import exceptions as drf
 
 from access.errors import BadTenant, NotAllowed, SubmitRateExceeded, SuspectBody
@@ -25,7 +26,7 @@ SECRET = "password=hunter2"
     [
         (OperationalError(SECRET), 503, "unavailable"),
         (InterfaceError(SECRET), 503, "unavailable"),
-        (PoolTimeout(SECRET), 503, "unavailable"),
+        (psycopg.OperationalError(SECRET), 503, "unavailable"),
         (ConnectionResetError(SECRET), 503, "unavailable"),
         (DataError(SECRET), 400, "invalid_request"),
         (UnicodeEncodeError("utf-8", "\ud800", 0, 1, SECRET), 400, "invalid_request"),
@@ -57,6 +58,43 @@ def test_a_failing_database_says_when_to_come_back():
     told = as_daef_error(OperationalError())
     assert isinstance(told, Unavailable)
     assert told.retry_after_seconds
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        "53100",  # disk_full
+        "53200",  # out_of_memory
+        "53300",  # too_many_connections
+        "57P01",  # admin_shutdown
+        "57P02",  # crash_shutdown
+        "57P03",  # cannot_connect_now
+        "57014",  # query_canceled, by statement_timeout
+        "55P03",  # lock_not_available, by lock_timeout
+        "40P01",  # deadlock_detected
+        "40001",  # serialization_failure
+        "08006",  # connection_failure
+        "58030",  # io_error
+        "25006",  # read_only_sql_transaction
+        "25P02",  # in_failed_sql_transaction
+        "25P03",  # idle_in_transaction_session_timeout
+        None,  # connecting failed
+    ],
+)
+def test_what_the_database_cannot_do_for_now_is_told_with_a_time_to_come_back(state: str | None):
+    told = as_daef_error(wrapped_by_django(state))
+    assert (told.http_status, told.code) == (503, "unavailable")
+    assert told.retry_after_seconds
+
+
+def wrapped_by_django(state: str | None) -> Exception:
+    """What Django raises where psycopg raised an error with this SQLSTATE."""
+    kind = psycopg.errors.lookup(state) if state else psycopg.OperationalError
+    try:
+        with DatabaseErrorWrapper(connection):
+            raise kind(SECRET)
+    except Exception as error:
+        return error
 
 
 def test_codes_are_stable_words():
