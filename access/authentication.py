@@ -15,7 +15,14 @@ from access.tokens import configured_credentials, identify, well_formed
 
 LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 QUERY_NAMES: Final = ("token", "access_token", "api_key", "apikey", "authorization")
-PROXY_HEADERS: Final = ("HTTP_FORWARDED", "HTTP_X_FORWARDED_FOR", "HTTP_X_REAL_IP")
+PROXY_HEADERS: Final = (
+    "HTTP_FORWARDED",
+    "HTTP_VIA",
+    "HTTP_X_FORWARDED_FOR",
+    "HTTP_X_FORWARDED_HOST",
+    "HTTP_X_FORWARDED_PROTO",
+    "HTTP_X_REAL_IP",
+)
 # What a page of another site can send without asking first (Fetch standard, CORS-safelisted).
 SAFELISTED_TYPES: Final = frozenset(
     {"", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data"}

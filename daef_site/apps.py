@@ -16,8 +16,10 @@ class SiteConfig(AppConfig):
     verbose_name = "DAEF"
 
     def ready(self) -> None:
-        """Arm this process for fault tests. Raises BadSetting outside of them."""
+        """Register the checks; arm this process for fault tests. Raises BadSetting outside."""
         from django.conf import settings
+
+        from daef_site import checks  # noqa: F401 (registers them; needs the applications)
 
         try:
             faultpoints.arm(os.environ, settings.DAEF_DATA_DIR)

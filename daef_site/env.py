@@ -3,14 +3,20 @@
 Pure but for ``os.environ`` and ``NAME_FILE`` secrets; never imports Django.
 """
 
+import ipaddress
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
+_secret_files: dict[str, Path] = {}
+SECRET_FILES: Mapping[str, Path] = MappingProxyType(_secret_files)
+"""The files that secrets were read from, by their NAME_FILE."""
 
 
 class BadSetting(Exception):
@@ -36,6 +42,7 @@ def secret(name: str, default: str = "") -> str:
         return text(name, default)
     if text(name):
         raise BadSetting(name, f"is set together with {name}_FILE; keep one of the two.")
+    _secret_files[f"{name}_FILE"] = Path(path)
     try:
         return Path(path).read_text(encoding="utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
@@ -100,6 +107,16 @@ def words(name: str, default: Sequence[str] = ()) -> list[str]:
     return [word.strip() for word in text(name).split(",") if word.strip()] or list(default)
 
 
+def networks(name: str, default: Sequence[str]) -> list[Network]:
+    """Addresses and networks (``10.0.0.0/8``) split at commas."""
+    try:
+        return [ipaddress.ip_network(word, strict=False) for word in words(name, default)]
+    except ValueError as error:
+        raise BadSetting(
+            name, f"{error}; write addresses or networks, for example 127.0.0.1,10.0.0.0/8."
+        ) from error
+
+
 def address(name: str, default: str) -> tuple[str, int]:
     """``host:port`` (``[::1]:port`` for IPv6, ``:port`` for every interface) as a pair."""
     value = text(name, default)
@@ -114,6 +131,16 @@ def address(name: str, default: str) -> tuple[str, int]:
 def is_loopback(host: str) -> bool:
     """Whether only this machine can reach a server that listens on ``host``."""
     return host in LOOPBACK_HOSTS or host.startswith("127.")
+
+
+def host_of(url: str) -> str:
+    """The host that a URL names, "" for none."""
+    return urlsplit(url).hostname or ""
+
+
+def has_password(url: str) -> bool:
+    """Whether a URL brings a password."""
+    return bool(urlsplit(url).password)
 
 
 def shown_address(host: str, port: int) -> str:

@@ -30,10 +30,13 @@ View = Callable[..., HttpResponse]
 
 
 def loopback_address() -> str | None:
-    """Return ``host:port`` of the gateway, or None where it listens to other machines."""
+    """Return ``host:port`` of the gateway, or None where it listens to other machines.
+
+    None with https as well: the session's cookie would not come back over plain HTTP.
+    """
     found: fabric.Fabric | None = settings.DAEF_FABRIC
     host, port = settings.DAEF_HTTP_ADDR
-    if not env.is_loopback(host):
+    if settings.DAEF_HTTPS or not env.is_loopback(host):
         return None
     return found.http if found else env.shown_address(host, port)
 

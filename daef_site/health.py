@@ -2,16 +2,22 @@
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from django.conf import settings
+from django.core.checks import ERROR, CheckMessage
 from django.db import DatabaseError, connection
-from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.http import require_safe
 
-from daef_site import VERSION
-from queueing.rq_client import QueueUnavailable, TicketQueue
+from daef_site import VERSION, store_facts
+from daef_site.checks import line
+from daef_site.store_checks import (
+    durability_findings,
+    promises_durability,
+    redis_findings,
+    schema_findings,
+)
 
 _applied = threading.Event()
 
@@ -39,8 +45,6 @@ def _outcome(check: Callable[[], str]) -> str:
         return check()
     except DatabaseError:
         return "the database does not answer"
-    except QueueUnavailable:
-        return "Redis does not answer"
 
 
 def _database() -> str:
@@ -52,33 +56,32 @@ def _database() -> str:
 def _migrations() -> str:
     # Loading every migration is slow, and what is applied once stays so for this process.
     if not _applied.is_set():
-        executor = MigrationExecutor(connection)
-        waiting = executor.migration_plan(executor.loader.graph.leaf_nodes())
-        if waiting:
-            return f"{len(waiting)} migrations wait; run `python manage.py migrate`"
+        told = _first_line(schema_findings(store_facts.schema(), migrated=True))
+        if told != "ok":
+            return told
         _applied.set()
     return "ok"
 
 
 def _durability() -> str:
     """That an acknowledged commit survives a power cut, unless a private store was asked for."""
-    store = settings.DAEF_FABRIC.store if settings.DAEF_FABRIC else settings.DAEF_STORE
-    if store == "memory":
+    if not promises_durability():
         return "ok"
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "select name from pg_settings where setting = 'off' and name = any(%s)",
-            [["fsync", "synchronous_commit", "full_page_writes"]],
-        )
-        off = [name for (name,) in cursor.fetchall()]
-    return f"PostgreSQL has {', '.join(off)} off; switch it on" if off else "ok"
+    return _first_line(durability_findings(store_facts.switched_off()))
 
 
 def _redis() -> str:
     if not settings.DAEF_REDIS_URL:
         return "no Redis is known"
-    policy = TicketQueue().eviction_policy()
-    return "ok" if policy == "noeviction" else f"maxmemory-policy is {policy}, must be noeviction"
+    facts = store_facts.redis(settings.DAEF_REDIS_URL)
+    if facts.policy is None:
+        return "Redis does not answer"
+    return _first_line(redis_findings(facts))
+
+
+def _first_line(found: Iterable[CheckMessage]) -> str:
+    """The first error with its remedy; warnings are no reason not to serve."""
+    return next((line(each) for each in found if each.level >= ERROR), "ok")
 
 
 CHECKS: dict[str, Callable[[], str]] = {

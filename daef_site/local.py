@@ -9,6 +9,7 @@ import os
 import secrets
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
@@ -17,8 +18,9 @@ import redis
 from django.conf import settings
 from django.db import connection, connections
 
-from daef_site import env, fabric, first_login, ports, stores
+from daef_site import checks, env, fabric, first_login, ports, stores
 from daef_site import settings as site_settings
+from daef_site.exposure import EVERY_DOOR, HTTP
 from daef_site.migrations_lock import apply_migrations
 from daef_site.processes import CannotStart, Wish, start_agents, start_gateway
 from daef_site.supervisor import Child, StopAsked, Supervisor, ignore_signals, listen_for_stop, say
@@ -30,9 +32,9 @@ JOIN_SECONDS = 90.0
 def run(wish: Wish) -> None:
     """Start what is wished for, keep it running until asked to stop, stop it in order.
 
-    Raises CannotStart, env.BadSetting, ports.PortTaken or stores.StoreFailed.
+    Raises CannotStart, checks.UnsafeConfiguration, ports.PortTaken or stores.StoreFailed.
     """
-    check_addresses(wish)
+    _say_warnings(checks.require_safe_settings(_doors(wish)))
     fabric.make_data_folder(settings.DAEF_DATA_DIR)
     listen_for_stop()
     supervisor = Supervisor()
@@ -45,31 +47,20 @@ def run(wish: Wish) -> None:
     say("stop", "everything has ended")
 
 
+def _doors(wish: Wish) -> frozenset[str]:
+    return frozenset({HTTP}) if wish.http_only else EVERY_DOOR
+
+
+def _say_warnings(warnings: Sequence[str]) -> None:
+    for warning in warnings:
+        say("warning", warning)
+
+
 def _stop(supervisor: Supervisor) -> None:
     ignore_signals()
     if supervisor.children:
         say("stop", " · ".join(child.name for child in reversed(supervisor.children)))
     supervisor.stop()
-
-
-def check_addresses(wish: Wish) -> None:
-    """Refuse to be open to other machines without the means to know who calls."""
-    http, grpc = settings.DAEF_HTTP_ADDR, settings.DAEF_GRPC_ADDR
-    if not env.is_loopback(http[0]) and not settings.DAEF_API_TOKENS:
-        raise env.BadSetting(
-            "DAEF_HTTP_ADDR",
-            f"{env.shown_address(*http)} can be reached from other machines, but no token is "
-            "configured. Set DAEF_API_TOKENS='<long random token>:tenant:default|operator', or "
-            "listen on 127.0.0.1.",
-        )
-    secure = settings.DAEF_TLS_CERT_FILE or settings.DAEF_INSECURE_TRANSPORT
-    if not wish.http_only and not env.is_loopback(grpc[0]) and not secure:
-        raise env.BadSetting(
-            "DAEF_GRPC_ADDR",
-            f"{env.shown_address(*grpc)} can be reached from other machines without TLS. Set "
-            "DAEF_TLS_CERT_FILE and DAEF_TLS_KEY_FILE, or listen on 127.0.0.1 (or, where the "
-            "network itself is private, set DAEF_INSECURE_TRANSPORT=1).",
-        )
 
 
 def _run(wish: Wish, supervisor: Supervisor) -> None:
@@ -143,6 +134,8 @@ def _own(wish: Wish, supervisor: Supervisor) -> None:
     dsn = _start_store(data, supervisor)
     queue_url, agent_queue_url = _start_queue(data, supervisor)
     connections.settings["default"].update(site_settings.database(dsn, pool_max=0))
+    processes = len(_doors(wish))
+    _say_warnings(checks.require_safe_stores(processes=processes, migrated=False))
     _migrate()
     fabric.write(
         data,
@@ -263,8 +256,9 @@ def _say_where() -> None:
 
 
 def _say_first_login() -> None:
-    if env.is_loopback(settings.DAEF_HTTP_ADDR[0]):
-        link = first_login.new_link(env.shown_address(*settings.DAEF_HTTP_ADDR))
+    address = first_login.loopback_address()
+    if address is not None:
+        link = first_login.new_link(address)
         # The supervisor needs the database no more, and must not hold a session for days.
         connection.close()
         say("console", f"{link}   logs in once, within an hour")

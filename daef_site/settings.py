@@ -123,6 +123,12 @@ DAEF_INSECURE_TRANSPORT = env.flag("DAEF_INSECURE_TRANSPORT")
 DEBUG = env.flag("DAEF_DEBUG")
 _LOOPBACK_NAMES = ["localhost", "127.0.0.1", "[::1]"]
 ALLOWED_HOSTS = env.words("DAEF_ALLOWED_HOSTS", _LOOPBACK_NAMES)
+# Names by which other machines know this gateway.
+DAEF_PUBLIC_HOSTS = [name for name in ALLOWED_HOSTS if name not in _LOOPBACK_NAMES]
+
+# Whoever gives the gateway a name in the network gets the console by https only.
+DAEF_HTTPS = env.flag("DAEF_HTTPS", default=bool(DAEF_PUBLIC_HOSTS))
+DAEF_TRUSTED_PROXIES = env.networks("DAEF_TRUSTED_PROXIES", ["127.0.0.1", "::1"])
 
 
 def _secret_key() -> str:
@@ -173,6 +179,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "jobs.api.middleware.RequestIdMiddleware",
+    "daef_site.https.TrustedProxyMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "jobs.api.middleware.BodyLimitMiddleware",
@@ -216,6 +223,21 @@ CSRF_COOKIE_SAMESITE = "Lax"
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 PROMETHEUS_EXPORT_MIGRATIONS = False
+
+# ── https ─────────────────────────────────────────────────────────────────────────────────────────
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = DAEF_HTTPS
+# A client cannot set this one by a header: only the middleware does, for proxies that are trusted.
+SECURE_PROXY_SSL_HEADER = ("daef.transport", "https") if DAEF_HTTPS else None
+# Probes come by plain HTTP. So may programs on a private network: a redirect would answer them
+# only after their token had travelled.
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^v1/"]
+SECURE_SSL_HOST = next((name for name in DAEF_PUBLIC_HOSTS if name[0] not in ".*"), None)
+SECURE_HSTS_SECONDS = 365 * 24 * 3600 if DAEF_HTTPS else 0
+SILENCED_SYSTEM_CHECKS = [
+    "security.W005",  # subdomains of the gateway's name are others' to decide about
+    "security.W021",  # so is the browsers' preload list, which demands the subdomains
+    "security.W009",  # daef.E001 asks the same of keys that were chosen by hand
+]
 
 REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["access.authentication.BearerAuthentication"],

@@ -34,6 +34,19 @@ def queue_name(pool: str) -> str:
     return f"daef-{pool}"
 
 
+def serves_strangers(url: str) -> bool:
+    """Whether the Redis at ``url`` answers who shows no password; False when it cannot be asked."""
+    stranger = connect(url)
+    for credential in ("username", "password"):
+        stranger.connection_pool.connection_kwargs.pop(credential, None)
+    try:
+        return bool(stranger.ping())
+    except redis.RedisError:
+        return False
+    finally:
+        stranger.close()
+
+
 class QueueUnavailable(Exception):
     """Redis does not answer, or does not take tickets."""
 
@@ -61,15 +74,17 @@ class TicketQueue:
         return max(missing, 0)
 
     def eviction_policy(self) -> str:
-        """What Redis does when its memory is full; tickets need "noeviction".
+        """What Redis does when its memory is full; tickets need "noeviction", "" is not told.
 
         Raises QueueUnavailable when it does not answer.
         """
         try:
-            found = self._redis.config_get("maxmemory-policy")
+            # Asked by INFO, since managed services forbid CONFIG.
+            return str(self._redis.info("memory").get("maxmemory_policy", ""))
+        except redis.ResponseError:
+            return ""
         except redis.RedisError as error:
             raise QueueUnavailable(type(error).__name__) from error
-        return str(found.get("maxmemory-policy", "noeviction"))
 
     @staticmethod
     def _ticket(pool: str):  # type: ignore[no-untyped-def]  # RQ's EnqueueData is untyped

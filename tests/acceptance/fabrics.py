@@ -96,5 +96,13 @@ class RunningFabric:
 
     def process_named(self, words: str) -> psutil.Process | None:
         """The oldest process of the folder whose command line has these words."""
-        found = [each for each in self.processes() if words in " ".join(each.cmdline())]
+        found = [each for each in self.processes() if words in _command_line(each)]
         return min(found, key=lambda process: process.create_time(), default=None)
+
+
+def _command_line(process: psutil.Process) -> str:
+    """Its words; "" for a process that ends just now."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""

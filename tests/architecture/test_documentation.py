@@ -104,6 +104,17 @@ def test_every_secret_is_marked_as_one():
     assert secrets <= marked
 
 
+def test_every_start_up_check_is_in_its_page_and_no_other():
+    named = {
+        text
+        for path in product_files()
+        for text in texts(path)
+        if re.fullmatch(r"daef\.[EWI]\d+", text)
+    }
+    listed = set(re.findall(r"^\| `(daef\.\w+)` \|", read(REFERENCE / "start-up-checks.md"), re.M))
+    assert listed == named
+
+
 # ── commands ──────────────────────────────────────────────────────────────────────────────────────
 
 

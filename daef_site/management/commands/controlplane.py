@@ -2,7 +2,7 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any
 
@@ -10,8 +10,9 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
-from daef_site import env, local, ports, processes
+from daef_site import checks, env, ports
 from daef_site.children import exit_with_parent
+from daef_site.exposure import GRPC
 from jobs import explainer, reaper, ticketer
 from jobs.rpc import server as rpc_server
 
@@ -25,7 +26,7 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:
-        local.check_addresses(processes.Wish())
+        _warn(checks.require_safe_settings(frozenset({GRPC})))
         _check_surroundings()
         stop, broken = threading.Event(), threading.Event()
         _stop_on_signals(stop)
@@ -47,13 +48,20 @@ class Command(BaseCommand):
 
 
 def _check_surroundings() -> None:
-    """Raise NoStore or CommandError before anything is started that could not work."""
-    connection.ensure_connection()
-    connection.close()
+    """Raise NoStore, UnsafeConfiguration or CommandError before anything starts in vain."""
+    try:
+        _warn(checks.require_safe_stores(processes=1, migrated=True))
+    finally:
+        connection.close()
     try:
         ports.require_free(*settings.DAEF_GRPC_ADDR, "DAEF_GRPC_ADDR")
     except ports.PortTaken as error:
         raise CommandError(str(error)) from error
+
+
+def _warn(warnings: Sequence[str]) -> None:
+    for warning in warnings:
+        logger.warning(warning)
 
 
 def _stop_on_signals(stop: threading.Event) -> None:

@@ -16,7 +16,7 @@ class Command(BaseCommand):
         address = loopback_address()
         if address is None:
             raise CommandError(
-                "DAEF_HTTP_ADDR can be reached from other machines; one-time links work on "
-                "loopback only. Make a user with `manage.py createsuperuser` instead."
+                "Other machines can reach this gateway (DAEF_HTTP_ADDR, DAEF_HTTPS); one-time "
+                "links work on loopback only. Make a user with `manage.py createsuperuser` instead."
             )
         self.stdout.write(new_link(address))

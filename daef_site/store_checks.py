@@ -1,0 +1,147 @@
+"""The start-up checks of PostgreSQL and Redis: facts in, findings out. Asked by ``checks``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning
+
+from daef_site import env, store_facts
+from daef_site.exposure import exposure
+from daef_site.store_facts import PostgresFacts, RedisFacts, SchemaFacts
+
+LEAST_POSTGRES: Final = 14
+CLOCK_SECONDS: Final = 5.0
+"""Leases live by the database's clock alone; beyond this, times in logs and pages mislead."""
+
+# Where no pool is used each thread that serves has a session of its own.
+UNPOOLED: Final = 48
+
+
+def store_findings(*, processes: int, migrated: bool) -> list[CheckMessage]:
+    """Everything that PostgreSQL and Redis have to be asked for."""
+    found = [
+        *postgres_findings(store_facts.postgres(), processes=processes),
+        *schema_findings(store_facts.schema(), migrated=migrated),
+    ]
+    if settings.DAEF_REDIS_URL:
+        found += redis_findings(store_facts.redis(settings.DAEF_REDIS_URL))
+    return found
+
+
+def postgres_findings(facts: PostgresFacts, *, processes: int) -> Iterator[CheckMessage]:
+    """What is wrong with the server as our session sees it."""
+    if facts.version // 10_000 < LEAST_POSTGRES:
+        yield Error(
+            f"PostgreSQL: the server is version {facts.version // 10_000}.",
+            hint=f"Use version {LEAST_POSTGRES} or later.",
+            id="daef.E021",
+        )
+    if promises_durability():
+        yield from durability_findings(facts.switched_off)
+    yield from _connections(facts, processes)
+    if facts.time_zone.upper() not in ("UTC", "ETC/UTC"):
+        yield Error(
+            f"PostgreSQL: our sessions run in the time zone {facts.time_zone}, not UTC.",
+            hint="Let the pooler between keep TimeZone, or connect to PostgreSQL directly.",
+            id="daef.E022",
+        )
+    if facts.is_superuser and exposure():
+        yield Warning(
+            f"PostgreSQL: the role {facts.role} is a superuser, whom the audit log cannot stop.",
+            hint=f"Run `alter role {facts.role} nosuperuser`; it has to own its database only.",
+            id="daef.W003",
+        )
+    if abs(facts.clock_ahead_seconds) > CLOCK_SECONDS:
+        yield Warning(
+            f"PostgreSQL: its clock is {facts.clock_ahead_seconds:+.0f} s from this machine's.",
+            hint="Let both follow a time server; leases go by PostgreSQL's clock alone.",
+            id="daef.W004",
+        )
+
+
+def promises_durability() -> bool:
+    """Whether an acknowledged commit must survive a power cut: not in a private store."""
+    store = settings.DAEF_FABRIC.store if settings.DAEF_FABRIC else settings.DAEF_STORE
+    return bool(store != "memory")
+
+
+def durability_findings(switched_off: Mapping[str, str]) -> Iterator[CheckMessage]:
+    """Settings without which an acknowledged commit may be lost, by who switched them off."""
+    for name, source in switched_off.items():
+        yield Error(
+            f"PostgreSQL: {name} is off (set by: {source}); accepted jobs could be lost.",
+            hint=f"Set {name} = on there and reload or reconnect.",
+            id="daef.E020",
+        )
+
+
+def _connections(facts: PostgresFacts, processes: int) -> Iterator[CheckMessage]:
+    each = settings.DAEF_POSTGRES_POOL_MAX or UNPOOLED
+    if processes * each > facts.connections:
+        most = max(1, facts.connections // processes)
+        yield Error(
+            f"DAEF_POSTGRES_POOL_MAX: {processes} processes with up to {each} connections each "
+            f"are more than the {facts.connections} that PostgreSQL has for {facts.role}.",
+            hint=f"Set it to {most} or less, or raise max_connections.",
+            id="daef.E023",
+        )
+
+
+def schema_findings(facts: SchemaFacts, *, migrated: bool) -> Iterator[CheckMessage]:
+    """Whether the database's tables are those of this version."""
+    if facts.waiting and migrated:
+        yield Error(
+            f"PostgreSQL: {len(facts.waiting)} migrations wait, first {facts.waiting[0]}.",
+            hint="Start a gateway, which applies them, or run `python manage.py migrate`.",
+            id="daef.E024",
+        )
+    if facts.unknown:
+        yield Error(
+            f"PostgreSQL: the database is newer than this version, by {facts.unknown[-1]}.",
+            hint="Start the version that made it, or a later one.",
+            id="daef.E025",
+        )
+
+
+def redis_findings(facts: RedisFacts) -> Iterator[CheckMessage]:
+    """Whether Redis keeps what it is given, and for whom."""
+    if facts.policy == "":
+        yield Warning(
+            "Redis: it does not tell its maxmemory-policy.",
+            hint="Make sure that it is noeviction.",
+            id="daef.W005",
+        )
+    elif facts.policy not in (None, "noeviction"):
+        yield Error(
+            f"Redis: maxmemory-policy is {facts.policy}, so tickets would be thrown away.",
+            hint="Run `CONFIG SET maxmemory-policy noeviction` and keep it in its configuration.",
+            id="daef.E026",
+        )
+    if facts.serves_strangers and _redis_is_far():
+        yield _open_redis("answers without a password")
+
+
+def redis_password() -> Iterator[CheckMessage]:
+    """Whether our settings name a far Redis that anybody may use."""
+    if (
+        settings.DAEF_QUEUE == "redis"
+        and _redis_is_far()
+        and not env.has_password(settings.DAEF_REDIS_URL)
+    ):
+        yield _open_redis("is named without a password")
+
+
+def _redis_is_far() -> bool:
+    return not env.is_loopback(env.host_of(settings.DAEF_REDIS_URL))
+
+
+def _open_redis(how: str) -> CheckMessage:
+    host = env.host_of(settings.DAEF_REDIS_URL)
+    return Error(
+        f"DAEF_REDIS_ADDR: {host} is not this machine and {how}.",
+        hint="Set requirepass (or users) there, and DAEF_REDIS_PASSWORD here.",
+        id="daef.E014",
+    )
