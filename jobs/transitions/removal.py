@@ -41,11 +41,11 @@ def delete_jobs(jobs: Sequence[int]) -> int:
         bounds = (job << 20, (job + 1) << 20)
         for table in BY_TASK:
             column = "parent_id" if table == "edge" else "task_id"
-            execute(f"delete from {table} where {column} >= %s and {column} < %s", bounds)
+            execute(f"delete from {table} where {column} >= %s and {column} < %s", bounds)  # nosec B608
         execute("delete from task where id >= %s and id < %s", bounds)
     numbers = (integers(jobs),)
     for table in ("job_stage", "job_event", "idempotency_record"):
-        execute(f"delete from {table} where job_id = any(%s::bigint[])", numbers)
+        execute(f"delete from {table} where job_id = any(%s::bigint[])", numbers)  # nosec B608
     return execute("delete from job where id = any(%s::bigint[])", numbers) if jobs else 0
 
 
