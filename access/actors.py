@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 OPERATOR: Final = "operator"
@@ -19,11 +19,13 @@ class Actor:
     """A caller and what it may do.
 
     `name` goes into the audit trail and never contains a secret. `scopes` holds `operator`,
-    `metrics`, `worker`, `tenant:<name>` and `tenant:*` (every tenant).
+    `metrics`, `worker`, `tenant:<name>` and `tenant:*` (every tenant). `token_digest` is the
+    SHA-256 of the token that was shown, empty where none was.
     """
 
     name: str
     scopes: frozenset[str]
+    token_digest: str = field(default="", compare=False, repr=False)
 
     def may(self, scope: str) -> bool:
         """Tell whether this caller holds `scope`; plain `tenant` means "any tenant at all"."""

@@ -10,8 +10,10 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
 from access.actors import LOCAL_OPERATOR, Actor
+from access.database_tokens import look_up
 from access.errors import BadCredentials, NotAllowed, SuspectBody
-from access.tokens import configured_credentials, identify, well_formed
+from access.token_text import PREFIX, is_intact
+from access.tokens import any_token, identify, well_formed
 
 LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 QUERY_NAMES: Final = ("token", "access_token", "api_key", "apikey", "authorization")
@@ -43,7 +45,7 @@ class BearerAuthentication(BaseAuthentication):
         if header is not None:
             actor = authenticate_header(header)
             return actor, actor
-        if configured_credentials():
+        if any_token():
             return None
         _check_open_door(request)
         return LOCAL_OPERATOR, LOCAL_OPERATOR
@@ -54,7 +56,10 @@ class BearerAuthentication(BaseAuthentication):
 
 
 def authenticate_header(header: str) -> Actor:
-    """Return whose ``Bearer …`` this is; shared by REST and gRPC. Raises BadCredentials."""
+    """Return whose ``Bearer …`` this is, with at most one query; shared by REST and gRPC.
+
+    Raises BadCredentials for a token that is no good, RateExceeded for one that is used too much.
+    """
     scheme, _, token = header.partition(" ")
     if scheme.lower() != "bearer":
         raise BadCredentials("Authorization must read 'Bearer <token>'.")
@@ -62,10 +67,21 @@ def authenticate_header(header: str) -> Actor:
         raise BadCredentials(
             "The token is malformed: send exactly one Authorization header 'Bearer <token>'."
         )
-    actor = identify(token)
+    actor = identify(token) or _identify_by_database(token)
     if actor is None:
         raise BadCredentials("The token is not known here; ask an operator for a valid one.")
     return actor
+
+
+def _identify_by_database(token: str) -> Actor | None:
+    if not token.startswith(PREFIX):
+        return None
+    if not is_intact(token):
+        raise BadCredentials(
+            "The token is mistyped or cut short: its checksum is wrong. Copy it as a whole, from "
+            f"'{PREFIX}' to its last character."
+        )
+    return look_up(token)
 
 
 def is_loopback(address: str) -> bool:

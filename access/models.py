@@ -1,6 +1,9 @@
-"""Tenants: who owns jobs, quota and tokens."""
+"""Tenants, who own jobs and quota; tokens; what was used of each one's rates."""
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
+
+from access.scopes import SCOPE_CHARACTERS
 
 
 class Tenant(models.Model):
@@ -38,6 +41,57 @@ class SubmitWindow(models.Model):
 
     def __str__(self) -> str:
         return f"{self.used} submissions in minute {self.minute}"
+
+
+class ApiToken(models.Model):
+    """A token that an operator gave out. Its row stays when it is revoked, so that its name does.
+
+    Nothing of it but `revoked_at` and `last_used_at` ever changes.
+    """
+
+    name = models.CharField(max_length=63, unique=True)
+    prefix = models.CharField(max_length=16, help_text="How the token begins; no secret.")
+    digest = models.CharField(max_length=64, unique=True, help_text="SHA-256 of the token.")
+    description = models.CharField(max_length=200, blank=True)
+    scopes = ArrayField(models.CharField(max_length=SCOPE_CHARACTERS))
+    requests_per_minute = models.PositiveIntegerField(
+        null=True, help_text="Most requests a minute, all gateways together; empty for no limit."
+    )
+    created_by = models.CharField(max_length=100)
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField(null=True)
+    revoked_at = models.DateTimeField(null=True)
+    last_used_at = models.DateTimeField(
+        null=True, help_text="To the minute: more often it is not written."
+    )
+
+    class Meta:
+        db_table = "api_token"
+        ordering = ("name",)
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(requests_per_minute__isnull=True)
+                | models.Q(requests_per_minute__gte=1),
+                name="api_token_rate_from_one",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class RequestWindow(models.Model):
+    """How many requests with a token were let through in its latest minute (of Unix time)."""
+
+    token_id = models.BigIntegerField(primary_key=True)
+    minute = models.BigIntegerField()
+    used = models.PositiveIntegerField()
+
+    class Meta:
+        db_table = "request_window"
+
+    def __str__(self) -> str:
+        return f"{self.used} requests in minute {self.minute}"
 
 
 class FirstLogin(models.Model):

@@ -7,11 +7,9 @@ from typing import Final
 from access.actors import Actor
 from access.errors import BadTenant, NotAllowed
 from access.models import Tenant
-from access.tokens import TENANT_NAME
+from access.scopes import NAME_RULE, TENANT_NAME
 
 DEFAULT_TENANT: Final = "default"
-
-__all__ = ["DEFAULT_TENANT", "TENANT_NAME", "find_tenant", "resolve_tenant", "tenant_name"]
 
 
 def tenant_name(asked: str | None, actor: Actor) -> str:
@@ -22,9 +20,7 @@ def tenant_name(asked: str | None, actor: Actor) -> str:
     if asked is None:
         return _only_tenant(actor)
     if TENANT_NAME.fullmatch(asked) is None:
-        raise BadTenant(
-            "use 1 to 63 small letters, digits and inner hyphens, for example 'acme-support'"
-        )
+        raise BadTenant(NAME_RULE)
     if not actor.owns(asked):
         raise NotAllowed(
             f"The token does not speak for the tenant '{asked}'; leave tenant out or use a token "

@@ -1,8 +1,10 @@
-"""Tokens from ``DAEF_API_TOKENS``: read at start-up, kept as digests, compared in constant time."""
+"""Tokens from ``DAEF_API_TOKENS``: read at start-up, kept as digests, compared in constant time.
+
+Those that operators make while the fabric runs are in ``access/database_tokens.py``.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import re
 from collections.abc import Iterable
@@ -12,20 +14,21 @@ from functools import lru_cache
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from access.actors import METRICS, OPERATOR, TENANT_PREFIX, WORKER, Actor
+from access.actors import WORKER, Actor
+from access.database_tokens import any_made
+from access.scopes import KNOWN_SCOPES, is_scope
+from access.token_text import digest_of
 
 # RFC 6750's b64token: what can stand after "Bearer " in a header.
 TOKEN_PATTERN = re.compile(r"[A-Za-z0-9\-._~+/]+=*", re.ASCII)
 MAX_TOKEN_CHARACTERS = 512
-TENANT_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
-KNOWN_SCOPES = "metrics, operator, worker, tenant:<name>, tenant:*"
 
 
 @dataclass(frozen=True)
 class Credential:
-    """A token's digest and the caller it stands for."""
+    """A token's digest, as hexadecimal digits, and the caller it stands for."""
 
-    sha256: bytes
+    sha256: str
     actor: Actor
 
 
@@ -48,7 +51,7 @@ def identify(token: str, credentials: Iterable[Credential] | None = None) -> Act
 
     Without `credentials`, the configured tokens and the local agent's token are asked.
     """
-    digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+    digest = digest_of(token)
     found = None
     for credential in known_credentials() if credentials is None else credentials:
         if hmac.compare_digest(digest, credential.sha256):
@@ -61,8 +64,17 @@ def known_credentials() -> tuple[Credential, ...]:
     return configured_credentials() + _local_agent(_setting("DAEF_AGENT_TOKEN"))
 
 
+def any_token() -> bool:
+    """Tell whether callers need a token: one is configured, or was ever made in the database.
+
+    Without a configured one that costs a query each time: what was remembered of it could keep
+    the door open after the first token was made.
+    """
+    return bool(configured_credentials()) or any_made()
+
+
 def configured_credentials() -> tuple[Credential, ...]:
-    """Return the credentials of ``DAEF_API_TOKENS``; with none the API is open on loopback."""
+    """Return the credentials of ``DAEF_API_TOKENS``."""
     return _parsed(_setting("DAEF_API_TOKENS"))
 
 
@@ -83,21 +95,14 @@ def _credential(position: int, entry: str) -> Credential:
         )
     named = frozenset(scope.strip() for scope in scopes.split("|"))
     for scope in sorted(named):
-        if not _known_scope(scope):
+        if not is_scope(scope):
             raise _refusal(position, f"has the unknown scope {scope!r}; known: {KNOWN_SCOPES}")
     return _credential_of(token, named)
 
 
 def _credential_of(token: str, scopes: frozenset[str]) -> Credential:
-    digest = hashlib.sha256(token.encode())
-    return Credential(digest.digest(), Actor(f"token-{digest.hexdigest()[:8]}", scopes))
-
-
-def _known_scope(scope: str) -> bool:
-    if scope in {OPERATOR, METRICS, WORKER}:
-        return True
-    name = scope.removeprefix(TENANT_PREFIX)
-    return scope.startswith(TENANT_PREFIX) and (name == "*" or bool(TENANT_NAME.fullmatch(name)))
+    digest = digest_of(token)
+    return Credential(digest, Actor(f"token-{digest[:8]}", scopes, token_digest=digest))
 
 
 def _refusal(position: int, problem: str) -> ImproperlyConfigured:

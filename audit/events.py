@@ -17,6 +17,9 @@ class Action(StrEnum):
     JOB_SUSPEND = "job_suspend"
     JOB_RESUME = "job_resume"
     JOB_RETRY = "job_retry"
+    TENANT_CREATE = "tenant_create"
+    TOKEN_CREATE = "token_create"  # noqa: S105 (a word, no password)
+    TOKEN_REVOKE = "token_revoke"  # noqa: S105
 
 
 class Result(StrEnum):
@@ -42,6 +45,9 @@ DETAILS: Final[dict[Action, frozenset[str]]] = {
     Action.JOB_SUSPEND: frozenset({"code"}),
     Action.JOB_RESUME: frozenset({"code"}),
     Action.JOB_RETRY: frozenset({"code", "tasks"}),
+    Action.TENANT_CREATE: frozenset({"code", "max_running_tasks", "weight"}),
+    Action.TOKEN_CREATE: frozenset({"code", "expires_at", "prefix", "scopes"}),
+    Action.TOKEN_REVOKE: frozenset({"code", "prefix"}),
 }
 """What ``details`` of each action may hold: counts and codes, never payloads or secrets."""
 

@@ -19,9 +19,11 @@ from rest_framework import exceptions as drf
 
 from access.errors import (
     AccessError,
+    AlreadyThere,
     BadCredentials,
-    BadTenant,
-    SubmitRateExceeded,
+    BadField,
+    NoSuchToken,
+    RateExceeded,
     SuspectBody,
 )
 from jobs.errors import (
@@ -35,6 +37,7 @@ from jobs.errors import (
     NotFound,
     RateLimited,
     ScopeMissing,
+    StateConflict,
     Unauthenticated,
     Unavailable,
     UnsupportedMediaType,
@@ -83,10 +86,14 @@ def _of_access(error: AccessError) -> DaefError:
     match error:
         case BadCredentials():
             return Unauthenticated(error.detail)
-        case SubmitRateExceeded():
+        case RateExceeded():
             return RateLimited(error.detail, retry_after_seconds=error.retry_after_seconds)
-        case BadTenant():
-            return InvalidRequest.field("tenant", error.detail)
+        case BadField():
+            return InvalidRequest.field(error.field, error.detail)
+        case AlreadyThere():
+            return StateConflict(error.detail)
+        case NoSuchToken():
+            return NotFound(error.detail)
         case SuspectBody():
             return UnsupportedMediaType(error.detail)
     return ScopeMissing(error.detail)

@@ -4,9 +4,8 @@ Each call gives its database connection back: a thread that kept one would find 
 restart of the database, call after call, and would take it from others while they are scarce.
 """
 
-import hashlib
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import grpc
@@ -18,7 +17,7 @@ from grpc_status import rpc_status
 from access.actors import LOCAL_OPERATOR, Actor
 from access.authentication import authenticate_header, is_loopback
 from access.errors import BadCredentials, NotAllowed
-from access.tokens import configured_credentials
+from access.tokens import any_token
 from jobs.errors import DaefError, InternalError
 from jobs.failures import as_daef_error
 
@@ -35,8 +34,7 @@ SCOPES = {"/daef.v1.WorkerService/": "worker", "/daef.v1.JobService/": "tenant"}
 class DoorInterceptor(grpc.ServerInterceptor):
     """Authenticates and authorises each call and renders every error; unknown methods are denied.
 
-    The handler finds the caller as ``context.actor`` and, for a token, its SHA-256 as
-    ``context.token_fingerprint``.
+    The handler finds the caller as ``context.actor``.
     """
 
     def intercept_service(self, continuation: Any, details: grpc.HandlerCallDetails) -> Any:
@@ -45,27 +43,27 @@ class DoorInterceptor(grpc.ServerInterceptor):
         if handler is None or details.method.startswith(PUBLIC_SERVICES):
             return handler
         scope = next((s for name, s in SCOPES.items() if details.method.startswith(name)), None)
-        metadata = dict(details.invocation_metadata)
-        return _wrapped(handler, scope, metadata.get("authorization"))
+        headers = [value for name, value in details.invocation_metadata if name == "authorization"]
+        return _wrapped(handler, scope, headers)
 
 
-def _wrapped(handler: Any, scope: str | None, header: str | None) -> Any:
+def _wrapped(handler: Any, scope: str | None, headers: Sequence[str]) -> Any:
     if handler.response_streaming:
-        behaviour = _streaming(handler.unary_stream, scope, header)
+        behaviour = _streaming(handler.unary_stream, scope, headers)
         make = grpc.unary_stream_rpc_method_handler
     elif handler.request_streaming:
-        behaviour = _unary(handler.stream_unary, scope, header)
+        behaviour = _unary(handler.stream_unary, scope, headers)
         make = grpc.stream_unary_rpc_method_handler
     else:
-        behaviour = _unary(handler.unary_unary, scope, header)
+        behaviour = _unary(handler.unary_unary, scope, headers)
         make = grpc.unary_unary_rpc_method_handler
     return make(behaviour, handler.request_deserializer, handler.response_serializer)
 
 
-def _unary(behaviour: Callable[..., Any], scope: str | None, header: str | None) -> Any:
+def _unary(behaviour: Callable[..., Any], scope: str | None, headers: Sequence[str]) -> Any:
     def call(request: Any, context: Any) -> Any:
         try:
-            _enter(context, scope, header)
+            _enter(context, scope, headers)
             return behaviour(request, context)
         except Exception as error:
             _refuse(context, error)
@@ -75,10 +73,10 @@ def _unary(behaviour: Callable[..., Any], scope: str | None, header: str | None)
     return call
 
 
-def _streaming(behaviour: Callable[..., Any], scope: str | None, header: str | None) -> Any:
+def _streaming(behaviour: Callable[..., Any], scope: str | None, headers: Sequence[str]) -> Any:
     def call(request: Any, context: Any) -> Iterator[Any]:
         try:
-            _enter(context, scope, header)
+            _enter(context, scope, headers)
             yield from behaviour(request, context)
         except Exception as error:
             _refuse(context, error)
@@ -88,19 +86,20 @@ def _streaming(behaviour: Callable[..., Any], scope: str | None, header: str | N
     return call
 
 
-def _enter(context: Any, scope: str | None, header: str | None) -> None:
+def _enter(context: Any, scope: str | None, headers: Sequence[str]) -> None:
     if scope is None:
         raise NotAllowed("This method is closed: it names no scope.")
-    context.actor = _actor(context, header)
-    context.token_fingerprint = hashlib.sha256((header or "").encode()).hexdigest()
+    context.actor = _actor(context, headers)
     if not context.actor.may(scope):
         raise NotAllowed(f"This needs a token with the scope {scope}.")
 
 
-def _actor(context: Any, header: str | None) -> Actor:
-    if header is not None:
-        return authenticate_header(header)
-    if configured_credentials() or not _is_local(context.peer()):
+def _actor(context: Any, headers: Sequence[str]) -> Actor:
+    if len(headers) > 1:
+        raise BadCredentials("Send the metadata 'authorization' once.")
+    if headers:
+        return authenticate_header(headers[0])
+    if any_token() or not _is_local(context.peer()):
         raise BadCredentials("Send the metadata 'authorization: Bearer <token>'.")
     return LOCAL_OPERATOR
 

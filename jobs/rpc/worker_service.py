@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 
 from access.models import Tenant
-from access.tokens import TENANT_NAME
+from access.scopes import TENANT_NAME
 from faultpoints import reach
 from jobs.actions import artifacts, fleet
 from jobs.actions.claim import MAX_CLAIM, Claimer, ClaimRequest, claim_tasks
@@ -141,7 +141,7 @@ class WorkerService(worker_pb2_grpc.WorkerServiceServicer):
                 self._workers.pop(number, None)
                 raise LeaseNotHeld("this worker is gone; register again")
             known = self._workers[number] = (time.monotonic(), worker)
-        if known[1].token_fingerprint != context.token_fingerprint:
+        if known[1].token_fingerprint != context.actor.token_digest:
             raise LeaseNotHeld("this worker was registered with another token; register again")
         return known[1]
 
@@ -155,7 +155,7 @@ def _registration(request: worker_pb2.RegisterRequest, context: Any) -> fleet.Re
         raise InvalidRequest.field("pool", "must be letters a-z, digits and '-', at most 63")
     return fleet.Registration(
         incarnation=incarnation,
-        token_fingerprint=context.token_fingerprint,
+        token_fingerprint=context.actor.token_digest,
         tenant=_only_tenant(context),
         name=_text(request.name, 200) or incarnation,
         node=_text(request.node, 200),

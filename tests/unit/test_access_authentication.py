@@ -28,7 +28,8 @@ def tokens():
 
 
 @pytest.fixture
-def open_door():
+def open_door(monkeypatch):
+    monkeypatch.setattr("access.tokens.any_made", lambda: False)
     with override_settings(DAEF_API_TOKENS="", DAEF_AGENT_TOKEN="agent-token"):
         yield
 

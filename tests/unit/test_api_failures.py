@@ -13,7 +13,7 @@ from django.http import Http404, HttpResponse
 from django.test import RequestFactory, override_settings
 from rest_framework import exceptions as drf
 
-from access.errors import BadTenant, NotAllowed, SubmitRateExceeded, SuspectBody
+from access.errors import BadTenant, NotAllowed, RateExceeded, SuspectBody
 from jobs.api.base import ApiView
 from jobs.errors import InvalidRequest, Unavailable, catalogue
 from jobs.failures import as_daef_error
@@ -39,7 +39,7 @@ SECRET = "password=hunter2"
         (BadTenant("use a name"), 400, "invalid_request"),
         (NotAllowed("no"), 403, "scope_missing"),
         (SuspectBody("no"), 415, "unsupported_media_type"),
-        (SubmitRateExceeded("wait", 7), 429, "rate_limited"),
+        (RateExceeded("wait", 7), 429, "rate_limited"),
         (drf.NotAuthenticated(), 401, "unauthenticated"),
         (drf.MethodNotAllowed("PUT"), 405, "method_not_allowed"),
         (drf.NotAcceptable(), 406, "not_acceptable"),
@@ -118,7 +118,7 @@ class Unscoped(ApiView):
 
 
 def ask(view):
-    with override_settings(DAEF_API_TOKENS=""):
+    with override_settings(DAEF_API_TOKENS="a-token:operator"):
         return view.as_view()(RequestFactory().get("/v1/x", headers={"host": "localhost"}))
 
 

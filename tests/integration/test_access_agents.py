@@ -1,0 +1,96 @@
+"""Agents with database tokens: gone with their token, and never beyond their tenant."""
+
+import grpc
+import pytest
+
+from jobs.models import Task
+from jobs.reaper import reap_leases
+from jobs.transitions.sql import execute
+from proto.daef.v1 import worker_pb2
+from tests.integration.scenario import submit_echo
+from tests.integration.test_worker_service import Agent, refusal, register_with, succeeded
+from tests.integration.test_worker_service import channel as channel  # a fixture
+from tests.integration.tokens import let_expire, make_token, mistyped, revoke
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+REFUSED = (grpc.StatusCode.UNAUTHENTICATED, "unauthenticated")
+
+
+def everything_an_agent_calls(agent, task):
+    """Each call of a running agent, by its name."""
+    share = {"task_id": task.task_id, "lease_epoch": task.lease_epoch}
+    beat = worker_pb2.HeartbeatRequest(
+        worker_id=agent.worker_id, held=[worker_pb2.TaskLease(**share)], free_slots=1
+    )
+    line = worker_pb2.LogLine(**share, text="still here")
+    return {
+        "Claim": agent.claim,
+        "Settle": lambda: agent.settle(succeeded(task)),
+        "Heartbeat": lambda: agent.call("Heartbeat", beat),
+        "ReportProgress": lambda: agent.call(
+            "ReportProgress",
+            worker_pb2.ReportProgressRequest(worker_id=agent.worker_id, lines=[line]),
+        ),
+        "ReadArtifact": lambda: agent.read(task, "input"),
+        "WriteArtifact": lambda: agent.write(task, b"1"),
+        "Deregister": lambda: agent.call(
+            "Deregister", worker_pb2.DeregisterRequest(worker_id=agent.worker_id)
+        ),
+    }
+
+
+@pytest.mark.parametrize("end", [revoke, let_expire])
+def test_an_agent_whose_token_is_no_good_is_refused_whatever_it_calls(channel, end):
+    submit_echo(2)
+    agent = Agent(channel, make_token("gpu", "worker"))
+    (task,) = agent.claim()
+    end("gpu")
+    for name, call in everything_an_agent_calls(agent, task).items():
+        assert refusal(call) == REFUSED, name
+    assert list(Task.objects.order_by("id").values_list("status", flat=True)) == [
+        "Running",
+        "Queued",
+    ]
+
+
+def test_an_agent_whose_token_is_revoked_is_refused_at_its_next_call(channel):
+    agent = Agent(channel, make_token("gpu", "worker"))
+    assert agent.claim() == []
+    revoke("gpu")
+    assert refusal(agent.claim) == REFUSED
+
+
+def test_what_an_agent_without_a_good_token_holds_comes_back_when_its_lease_runs_out(channel):
+    submit_echo(1)
+    agent = Agent(channel, make_token("gpu", "worker"))
+    agent.claim()
+    revoke("gpu")
+    execute("update lease set expires_at = now() - interval '1 second'")
+    assert reap_leases() == 1
+    other = Agent(channel, make_token("gpu-2", "worker"))
+    (task,) = other.claim()
+    assert other.settle(succeeded(task)).results[0].status == worker_pb2.SETTLE_STATUS_APPLIED
+
+
+def test_an_agent_cannot_go_on_with_another_token(channel):
+    agent = Agent(channel, make_token("gpu", "worker"))
+    agent.metadata = (("authorization", f"Bearer {make_token('gpu-2', 'worker')}"),)
+    assert refusal(agent.claim) == (grpc.StatusCode.FAILED_PRECONDITION, "lease_not_held")
+
+
+def test_an_agent_may_write_the_scheme_in_small_letters(channel):
+    agent = Agent(channel, token := make_token("gpu", "worker"))
+    agent.metadata = (("authorization", f"bearer {token}"),)
+    assert agent.claim() == []
+
+
+def test_a_mistyped_token_is_refused(channel):
+    metadata = (("authorization", f"Bearer {mistyped(make_token('gpu', 'worker'))}"),)
+    assert refusal(register_with(channel, metadata)) == REFUSED
+
+
+def test_two_tokens_at_once_are_refused(channel):
+    one = ("authorization", f"Bearer {make_token('gpu', 'worker')}")
+    other = ("authorization", f"Bearer {make_token('gpu-2', 'worker')}")
+    assert refusal(register_with(channel, (one, other))) == REFUSED
