@@ -111,6 +111,8 @@ def _join(wish: Wish, supervisor: Supervisor) -> None:
     """Serve beside the fabric that holds the folder, and end with it."""
     found = _wait_for_fabric(settings.DAEF_DATA_DIR)
     say("fabric", f"joins pid {found.pid} in {settings.DAEF_DATA_DIR}")
+    _use_store(found.postgres_dsn)
+    _require_callers(wish)
     start_gateway(wish, supervisor)
     supervisor.watch(lambda: found.alive)
     say("fabric", f"pid {found.pid} has ended, so this gateway ends too")
@@ -133,10 +135,11 @@ def _own(wish: Wish, supervisor: Supervisor) -> None:
     data = settings.DAEF_DATA_DIR
     dsn = _start_store(data, supervisor)
     queue_url, agent_queue_url = _start_queue(data, supervisor)
-    connections.settings["default"].update(site_settings.database(dsn, pool_max=0))
+    _use_store(dsn)
     processes = len(_doors(wish))
     _say_warnings(checks.require_safe_stores(processes=processes, migrated=False))
     _migrate()
+    _require_callers(wish)
     fabric.write(
         data,
         fabric.Fabric(
@@ -161,6 +164,18 @@ def _own(wish: Wish, supervisor: Supervisor) -> None:
         _stop(supervisor)
         fabric.remove(data)
         _say_what_is_gone()
+
+
+def _use_store(dsn: str) -> None:
+    connections.settings["default"].update(site_settings.database(dsn, pool_max=0))
+
+
+def _require_callers(wish: Wish) -> None:
+    try:
+        checks.require_callers(_doors(wish))
+    finally:
+        # The supervisor must not hold a session for days.
+        connection.close()
 
 
 def _migrate() -> None:

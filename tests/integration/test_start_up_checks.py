@@ -8,7 +8,9 @@ import pytest
 from django.core.checks import run_checks
 
 from daef_site import checks, env, tls
+from daef_site.exposure import EVERY_DOOR, GRPC
 from tests.integration.production import CERTIFICATES, TOKEN, production, refusal
+from tests.integration.tokens import make_token
 
 __all__ = ["production"]
 
@@ -20,12 +22,19 @@ def certificate(name: str, key: str = "") -> dict[str, str]:
     }
 
 
+DEPLOYED: dict[str, Any] = {"include_deployment_checks": True, "databases": ["default"]}
+
 UNSAFE: list[tuple[str, dict[str, Any], str, str]] = [
     ("daef.E001", {"SECRET_KEY": "x" * 64}, "DAEF_SECRET_KEY", "one is made and kept"),
     ("daef.E001", {"SECRET_KEY": "change-me-" + TOKEN}, "DAEF_SECRET_KEY", "openssl rand"),
     ("daef.E002", {"DEBUG": True}, "DAEF_DEBUG", "Unset it"),
     ("daef.E003", {"ALLOWED_HOSTS": ["*"]}, "DAEF_ALLOWED_HOSTS", "Name the hosts"),
-    ("daef.E004", {"DAEF_API_TOKENS": ""}, "DAEF_HTTP_ADDR", "Set DAEF_API_TOKENS="),
+    (
+        "daef.E004",
+        {"DAEF_API_TOKENS": "", "DAEF_STORE": "memory"},
+        "DAEF_HTTP_ADDR",
+        "Set DAEF_API_TOKENS=",
+    ),
     ("daef.E005", {"DAEF_API_TOKENS": "short-1:operator"}, "entry 1", "openssl rand"),
     (
         "daef.E005",
@@ -82,7 +91,7 @@ def test_an_unsafe_setting_is_refused(
 
 
 def test_each_reason_has_its_line(production, capsys, monkeypatch):
-    production.DEBUG, production.DAEF_API_TOKENS = True, ""
+    production.DEBUG, production.DAEF_API_TOKENS, production.DAEF_STORE = True, "", "memory"
     told = refusal(capsys, monkeypatch, "gateway")
     assert [line[-11:-1] for line in told] == ["(daef.E004", "(daef.E002"]
 
@@ -141,8 +150,26 @@ def test_a_data_folder_that_every_user_can_write_to_is_refused(
 def test_behind_a_proxy_too_tokens_are_asked_for(production, capsys, monkeypatch):
     """A gateway on loopback that has a name elsewhere is reached through a proxy."""
     production.DAEF_HTTP_ADDR = ("127.0.0.1", 8080)
-    production.DAEF_API_TOKENS = ""
+    production.DAEF_API_TOKENS, production.DAEF_STORE = "", "memory"
     assert "daef.E004" in refusal(capsys, monkeypatch, "gateway", "--http-only")[0]
+
+
+@pytest.mark.django_db
+def test_where_others_come_a_token_in_the_database_is_enough(production):
+    production.DAEF_API_TOKENS = ""
+    assert checks.require_safe_settings() == []
+    with pytest.raises(checks.UnsafeConfiguration, match="there is no token"):
+        checks.require_callers(EVERY_DOOR)
+    assert "daef.E004" in [found.id for found in run_checks(**DEPLOYED)]
+    make_token("ci", "tenant:default")
+    checks.require_callers(EVERY_DOOR)
+    assert "daef.E004" not in [found.id for found in run_checks(**DEPLOYED)]
+
+
+@pytest.mark.django_db
+def test_a_control_plane_alone_needs_no_callers(production):
+    production.DAEF_API_TOKENS = ""
+    checks.require_callers(frozenset({GRPC}))
 
 
 def test_on_loopback_a_fabric_under_test_may_do_as_it_likes(production):
