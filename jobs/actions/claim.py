@@ -45,8 +45,8 @@ class Claimer:
             for group in claiming.ready_groups(_reach(worker))
             if worker.tenant_id in (None, group.tenant)
         ]
-        want = min(request.want, MAX_CLAIM)
-        picks = self._choose(worker.pool, groups, want) if groups else []
+        want = min(request.want, self._room(worker.pool))
+        picks = self._choose(worker.pool, groups, want) if groups and want else []
         if not picks:
             return []
         claimed = claiming.claim(
@@ -60,6 +60,12 @@ class Claimer:
         )
         self._grants[worker.pool_id] += len(claimed)
         return claimed
+
+    @staticmethod
+    def _room(pool: Pool) -> int:
+        if pool.max_running_tasks is None:
+            return MAX_CLAIM
+        return min(MAX_CLAIM, claiming.pool_room(pool.pk, pool.max_running_tasks))
 
     def _choose(self, pool: Pool, groups: Sequence[GroupRow], want: int) -> list[fairness.Pick]:
         return fairness.choose(

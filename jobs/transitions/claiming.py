@@ -9,11 +9,16 @@ CLOSE_GRACE_SECONDS = 3.0
 """An agent ends an attempt at start-to-close itself, within two seconds, and says so; the lease
 ends it only where the agent did not."""
 
+POOL_IDLE_SECONDS = 5.0
+"""Longest pause between two statements under a pool's lock: a control plane that was stopped or cut
+off in the middle of a claim then loses its session, and the pool's other agents wait no longer."""
+
 # The claim itself need not survive a crash of Postgres: a lost claim means that the tasks are
 # still queued and that the worker's settlement is fenced. Settlements wait for the disk.
 LOCK_POOL = """
 select pg_advisory_xact_lock(20261, %(pool)s),
-    set_config('synchronous_commit', %(durability)s, true)
+    set_config('synchronous_commit', %(durability)s, true),
+    set_config('idle_in_transaction_session_timeout', %(idle_milliseconds)s, true)
 """
 
 # One index probe per (capability, priority, tenant) with ready work, whatever the backlog: each
@@ -80,6 +85,9 @@ where j.pool_id = %(pool)s and j.finished_at is null and b.task_ceiling_nano_usd
 
 # The candidates are found by index ranges and taken by row address, so that no estimate of the
 # planner can turn this into a scan of the tasks.
+#
+# A task that has to run alone is claimed alone, by a worker that holds no other such: those that
+# wait for their turn would lose an attempt without ever having run, were the worker killed.
 CLAIM = """
 with pick as materialized (
     select * from unnest(%(capability)s::int[], %(priority)s::int[], %(tenant)s::int[],
@@ -100,14 +108,28 @@ with pick as materialized (
     select c.*, row_number() over (partition by c.tenant order by c.turn, c.task_id) as of_tenant,
         row_number() over (partition by c.task_id >> 20 order by c.turn, c.task_id) as of_job
     from candidate c
+), chosen as materialized (
+    select r.address, row_number() over (order by r.turn, r.task_id) as place,
+        (select t.workers_lost > 0 or t.max_attempts = 1 from task t where t.id = r.task_id)
+            as alone
+    from ranked r where r.of_tenant <= r.tenant_room and r.of_job <= r.job_room
+    order by r.turn, r.task_id limit %(want)s
+), held as materialized (
+    select exists (
+        select 1 from lease l cross join lateral unnest(l.task_ids) x
+            cross join lateral (select 1 from task t where t.id = x
+                and (t.workers_lost > 0 or t.max_attempts = 1) offset 0) t
+        where l.owner = %(owner)s) as alone
 ), q as (
     delete from ready where ctid = any(array(
-        select address from ranked where of_tenant <= tenant_room and of_job <= job_room
-        order by turn, task_id limit %(want)s))
+        select address from chosen where case
+            when place = 1 then not alone or not (select held.alone from held)
+            else place < coalesce((select min(c.place) from chosen c where c.alone), place + 1)
+        end))
     returning task_id
 ), u as (
     update task set status = 'Running', attempt = attempt + 1, epoch = epoch + 1,
-        owner = %(owner)s, started_at = now(), error_code = null, error_message = null
+        owner = %(owner)s, started_at = clock_timestamp(), error_code = null, error_message = null
     where id = any(array(select task_id from q)) and status = 'Queued'
         and attempt < max_attempts
     returning id, job_id, tenant_id, epoch, attempt, generation, kind, max_attempts,
@@ -206,13 +228,20 @@ class ServedRow(NamedTuple):
 
 def lock_pool(pool: int, *, durable: bool) -> None:
     """Serialise claims of one pool until the transaction ends, so that every limit is exact."""
-    fetch(LOCK_POOL, {"pool": pool, "durability": "on" if durable else "off"})
+    parameters = {"pool": pool, "durability": "on" if durable else "off"}
+    fetch(LOCK_POOL, parameters | {"idle_milliseconds": str(int(POOL_IDLE_SECONDS * 1000))})
 
 
 def ready_groups(reach: Reach) -> list[GroupRow]:
     """Who has ready work within reach, and how long the oldest waits."""
     rows = fetch(GROUPS, reach._asdict())
     return [GroupRow(*row) for row in rows]
+
+
+def pool_room(pool: int, most: int) -> int:
+    """How many more tasks the pool may run; the caller holds its lock."""
+    statement = "select coalesce(sum(cardinality(task_ids)), 0) from lease where pool_id = %s"
+    return max(0, most - int(fetch(statement, (pool,))[0][0]))
 
 
 def any_ready(reach: Reach) -> bool:

@@ -1,11 +1,16 @@
 """Claiming: who gets which tasks, exactly, whatever the competition."""
 
 import threading
+from contextlib import suppress
+from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import DatabaseError, connection, transaction
+from django.utils import timezone
 
-from jobs.models import Budget, Lease, Ready, Task
+from jobs import reaper
+from jobs.models import Budget, Lease, Pool, Ready, Task
+from jobs.transitions import claiming
 from tests.integration.scenario import (
     register,
     reloaded,
@@ -81,6 +86,90 @@ def test_a_tenant_never_runs_more_tasks_than_its_limit():
     worker = register()
     assert len(worker.claim(5)) == 2
     assert worker.claim(5) == []
+
+
+def test_a_pool_never_runs_more_tasks_than_its_limit():
+    Pool.objects.update_or_create(name="default", defaults={"max_running_tasks": 3})
+    submit_echo(5, owner="alice")
+    submit_echo(5, owner="bob")
+    one, other = register(), register()
+    assert len(one.claim(2)) == 2
+    assert len(other.claim(5)) == 1
+    assert one.claim(5) == other.claim(5) == []
+
+
+def test_a_task_that_has_to_run_alone_is_claimed_alone():
+    submit_echo(3)
+    lose(register().claim(3))
+    submit_echo(3)
+    one, other = register(), register()
+    (alone,) = one.claim(5)
+    assert alone.run_alone
+    assert [task.run_alone for task in other.claim(5)] == [True]
+
+
+def test_a_worker_holds_one_task_at_a_time_that_has_to_run_alone():
+    submit_echo(3, max_attempts=1)
+    worker = register()
+    (first,) = worker.claim(3)
+    assert worker.claim(3) == []
+    worker.succeed([first])
+    assert len(worker.claim(3)) == 1
+
+
+def test_tasks_before_the_one_that_has_to_run_alone_are_claimed_first():
+    submit_echo(2)
+    submit_echo(2, max_attempts=1)
+    worker = register()
+    assert [task.run_alone for task in worker.claim(4)] == [False, False]
+    assert [task.run_alone for task in worker.claim(4)] == [True]
+
+
+def test_a_task_that_kills_agents_costs_each_innocent_one_attempt():
+    job = submit_echo(6, max_attempts=3)
+    poison = job.pk << 20 | 3
+    done: dict[int, int] = {}
+    while Task.objects.filter(job_id=job.pk, status="Queued").exists():
+        worker = register()
+        claimed = worker.claim(8)
+        assert claimed
+        if poison in [task.id for task in claimed]:
+            lose(claimed)
+        else:
+            worker.succeed(claimed)
+            done |= {task.id: task.attempt for task in claimed}
+    assert set(done.values()) == {2}
+    assert len(done) == 5
+    assert Task.objects.get(pk=poison).status == "DeadLettered"
+
+
+def lose(tasks) -> None:
+    """The worker that claimed these is gone for good."""
+    owners = Task.objects.filter(id__in=[task.id for task in tasks]).values("owner")
+    Lease.objects.filter(owner__in=owners).update(expires_at=timezone.now() - timedelta(days=1))
+    assert reaper.reap_leases() == len(tasks)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_claim_that_stops_in_the_middle_gives_the_pools_lock_back(monkeypatch):
+    monkeypatch.setattr(claiming, "POOL_IDLE_SECONDS", 0.3)
+    submit_echo(2)
+    worker = register()
+    stopped, over = threading.Event(), threading.Event()
+
+    def stop_in_the_middle():
+        with suppress(DatabaseError), transaction.atomic():
+            claiming.lock_pool(worker.worker.pool_id, durable=False)
+            stopped.set()
+            over.wait(20)
+        connection.close()
+
+    thread = threading.Thread(target=stop_in_the_middle)
+    thread.start()
+    assert stopped.wait(10)
+    assert len(worker.claim(2)) == 2
+    over.set()
+    thread.join()
 
 
 def test_a_worker_gets_only_kinds_it_has_executors_for():
