@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final
 
 import msgspec
@@ -33,7 +32,7 @@ class Intake:
     documents: Sequence[Document]
 
 
-def submit(body: bytes, *, actor: Actor, idempotency_key: str | None, now: datetime) -> Submission:
+def submit(body: bytes, *, actor: Actor, idempotency_key: str | None) -> Submission:
     """Store the job of a request body. Raises DaefError or AccessError; then nothing is stored."""
     key = check_key(idempotency_key)
     taken = _take_in(body, actor, dry=False)
@@ -43,7 +42,6 @@ def submit(body: bytes, *, actor: Actor, idempotency_key: str | None, now: datet
         documents=taken.documents,
         tenant=taken.tenant,
         actor=actor,
-        now=now,
         idempotency_key=key,
         request_sha256=fingerprint,
     )

@@ -7,7 +7,6 @@ import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
 
 from django.conf import settings
 
@@ -83,7 +82,6 @@ def submit_job(
     documents: Sequence[Document],
     tenant: Tenant,
     actor: Actor,
-    now: datetime,
     idempotency_key: str | None,
     request_sha256: str,
 ) -> Submission:
@@ -98,7 +96,7 @@ def submit_job(
     pool, _ = Pool.objects.get_or_create(name=limits.pool)
     live = fleet.live_workers(pool.pk)
     row = _job_row(request, len(documents), plan, limits, revision, tenant, pool, actor)
-    job, replayed = _store(row, plan, idempotency_key, request_sha256, now)
+    job, replayed = _store(row, plan, idempotency_key, request_sha256)
     reach("gateway.after_commit_before_reply")
     if not replayed:
         tickets.ring(pool.name)
@@ -106,9 +104,7 @@ def submit_job(
 
 
 @in_transaction
-def _store(
-    row: JobRow, plan: Plan, key: str | None, request_sha256: str, now: datetime
-) -> tuple[int, bool]:
+def _store(row: JobRow, plan: Plan, key: str | None, request_sha256: str) -> tuple[int, bool]:
     if key:
         _take_key(row.tenant, key)
         if earlier := _recorded(row.tenant, key, request_sha256):
@@ -117,7 +113,7 @@ def _store(
     job = submission.insert_job(row, plan, submission.intern_capabilities(wanted))
     if key:
         submission.remember_answer(
-            tenant=row.tenant, key=key, request_sha256=request_sha256, job=job, now=now
+            tenant=row.tenant, key=key, request_sha256=request_sha256, job=job
         )
     reach("gateway.after_insert_before_commit")
     return job, False

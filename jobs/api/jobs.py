@@ -85,7 +85,7 @@ class JobsView(ApiView):
         if self.query["dry_run"]:
             return answer(intake.preview(body, actor=self.actor))
         key = request.META.get("HTTP_IDEMPOTENCY_KEY")
-        made = intake.submit(body, actor=self.actor, idempotency_key=key, now=now())
+        made = intake.submit(body, actor=self.actor, idempotency_key=key)
         return _created(find_job(job_name(made.job_id), self.actor), made)
 
 

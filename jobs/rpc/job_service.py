@@ -44,7 +44,6 @@ class JobService(job_pb2_grpc.JobServiceServicer):
             request.body.encode(),
             actor=actor,
             idempotency_key=request.idempotency_key or None,
-            now=timezone.now(),
         )
         job = find_job(job_name(made.job_id), actor)
         return job_pb2.SubmitJobResponse(job=_job(_document(job)), replayed=made.replayed)

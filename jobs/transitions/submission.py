@@ -1,7 +1,6 @@
 """A planned job becomes rows: job, tasks, edges, stages and queue entries in one statement."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from jobs.planner.plan import Plan
@@ -173,10 +172,10 @@ def _known_capabilities(arrays: tuple[list[str], list[str]]) -> dict[tuple[str, 
     return {(kind, model): number for kind, model, number in rows}
 
 
-def remember_answer(*, tenant: int, key: str, request_sha256: str, job: int, now: datetime) -> None:
+def remember_answer(*, tenant: int, key: str, request_sha256: str, job: int) -> None:
     """Keep which job an Idempotency-Key made, in the job's own transaction."""
     fetch(
         "insert into idempotency_record (tenant_id, key, request_sha256, job_id, created_at) "
-        "values (%s, %s, %s, %s, %s)",
-        (tenant, key, request_sha256, job, now),
+        "values (%s, %s, %s, %s, clock_timestamp())",
+        (tenant, key, request_sha256, job),
     )

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.utils import timezone
-
 from access.actors import LOCAL_OPERATOR
 from access.models import Tenant
 from jobs.actions import fleet, submit
@@ -35,7 +33,6 @@ def submit_job(body: dict[str, Any], *, owner: str = "default", key: str | None 
         documents=(),
         tenant=tenant(owner),
         actor=LOCAL_OPERATOR,
-        now=timezone.now(),
         idempotency_key=key,
         request_sha256=str(hash(raw)),
     )

@@ -3,11 +3,15 @@
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 
+from jobs.actions import retention
 from jobs.api import shapes
+from jobs.models import IdempotencyRecord
 from tests.integration.gateway import Gateway, checked, pipeline, problem, rows
 
 
@@ -42,6 +46,15 @@ def test_the_same_key_and_another_body_are_422():
 def test_a_refused_request_does_not_use_up_its_key():
     problem(submit("k1", {"type": "pipeline", "tasks": []}), 400)
     assert submit("k1", pipeline("a")).status_code == 201
+
+
+@pytest.mark.django_db
+def test_a_keys_age_is_counted_by_the_clock_of_the_database(monkeypatch):
+    wrong = timezone.now() - timedelta(days=30)
+    monkeypatch.setattr(timezone, "now", lambda: wrong)
+    submit("k1", pipeline("a"))
+    retention.clean_up(days=30)
+    assert IdempotencyRecord.objects.count() == 1
 
 
 @pytest.mark.django_db
