@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.template.loader import render_to_string
 
 from jobs.api import problems
+from jobs.failures import RETRY_AFTER_SECONDS, is_passing
 
 MISSING = "There is no such page, or you may not see what it shows."
 REFUSED = "Your account may not do this."
@@ -24,6 +28,17 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     if not _in_console(request):
         return problems.not_found(request, exception)
     return _page(request, MISSING, 404)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Say that the database is away where it is; everything else is told as a problem."""
+    error = sys.exception()
+    if error is None or not is_passing(error) or not _in_console(request):
+        return problems.server_error(request)
+    # Without the request: whoever asks for the session would meet the same error.
+    page = render_to_string("console/unavailable_page.html", {"seconds": RETRY_AFTER_SECONDS})
+    headers = {"Retry-After": str(RETRY_AFTER_SECONDS), "Cache-Control": "no-store"}
+    return HttpResponse(page, status=503, headers=headers)
 
 
 def _in_console(request: HttpRequest) -> bool:

@@ -16,4 +16,4 @@ urlpatterns = [
 handler400 = "jobs.api.problems.bad_request"
 handler403 = "daef_site.error_pages.permission_denied"
 handler404 = "daef_site.error_pages.not_found"
-handler500 = "jobs.api.problems.server_error"
+handler500 = "daef_site.error_pages.server_error"

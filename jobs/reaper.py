@@ -1,78 +1,57 @@
-"""The controller that repairs: lost leases, passed deadlines, jobs that are ending.
+"""The controller that takes back what lost workers held, at the moment their leases run out.
 
-Any number may run; each pass takes only rows that nobody else holds.
+Any number may run; each pass takes only leases and tasks that nobody else holds.
 """
 
 import random
 import threading
-import time
-
-from django.conf import settings
 
 from faultpoints import reach
-from jobs.actions import fleet, retention
-from jobs.actions.control import close_tasks
-from jobs.actions.finish import end_jobs_without_open_tasks, finish_shares, moved_delta
+from jobs.actions.finish import finish_shares
 from jobs.actions.settle import decided_share
 from jobs.actions.transactions import in_transaction
 from jobs.loops import run_passes
-from jobs.policies import retry
-from jobs.states import AttemptOutcome, EventKind, Reason, TaskStatus
-from jobs.transitions import dependents, jobs, overdue, settling, workers
-from jobs.transitions.jobs import StageDelta
+from jobs.policies import isolation, retry
+from jobs.states import AttemptOutcome, EventKind, TaskStatus
+from jobs.ticketer import ring_pools
+from jobs.transitions import overdue, settling
 from jobs.transitions.overdue import ExpiredShare
 from jobs.transitions.settling import ShareEnd
 
 PASS_SECONDS = 0.5
-LEASES_PER_PASS = 100
-TASKS_PER_PASS = 1_000
-RETENTION_SECONDS = 60.0
+LEASES_PER_CHUNK = 100
 
 MESSAGES = {
     "worker_lost": "The worker that ran this task was lost, or lost touch.",
     "start_to_close_exceeded": "The attempt took longer than start-to-close allows.",
-    "schedule_to_start_exceeded": "No worker took the task within schedule-to-start.",
-    "schedule_to_close_exceeded": "The task did not end within schedule-to-close.",
-    Reason.DEADLINE_EXCEEDED: "The job's deadline passed.",
-    Reason.BUDGET_EXCEEDED: "The job's budget was used up.",
-    Reason.FAILURES_EXCEEDED: "More of the job's tasks failed than it tolerates.",
 }
 
 
 def run_forever(stop: threading.Event) -> None:
-    """Repair until told to stop."""
-    Reaper().run(stop)
+    """Take back until told to stop."""
+    run_passes(
+        one_pass,
+        name="reaper",
+        seconds=PASS_SECONDS,
+        stop=stop,
+        due=overdue.next_expiry_seconds,
+    )
 
 
-class Reaper:
-    """Runs all repairs; remembers only when it last looked after old jobs."""
-
-    def __init__(self) -> None:
-        self._retained_at = time.monotonic()
-
-    def run(self, stop: threading.Event) -> None:
-        """One pass every half second."""
-        run_passes(self.one_pass, name="reaper", seconds=PASS_SECONDS, stop=stop)
-
-    def one_pass(self) -> dict[str, int]:
-        """Every repair once; returns how much each did."""
-        counts = {
-            "shares lost": reap_leases(),
-            "tasks waited too long": bury_overdue(),
-            "jobs past deadline": fail_jobs(),
-            "tasks of ending jobs cancelled": close_jobs(),
-            "workers gone": workers.forget_silent(fleet.silent_seconds() * 2),
-        }
-        if time.monotonic() - self._retained_at > RETENTION_SECONDS:
-            self._retained_at = time.monotonic()
-            counts |= retention.clean_up(days=settings.DAEF_RETENTION_DAYS)
-        return counts
+def one_pass() -> dict[str, int]:
+    """End every share whose lease ran out, and wake agents for what is queued again."""
+    count = 0
+    while ended := reap_leases():
+        count += ended
+    if count:
+        ring_pools()
+    return {"shares lost": count}
 
 
 @in_transaction
 def reap_leases() -> int:
-    """End the shares of expired leases; returns how many."""
-    expired = overdue.expired_shares(chunk=LEASES_PER_PASS)
+    """End the shares of some expired leases; returns how many."""
+    expired = overdue.expired_shares(chunk=LEASES_PER_CHUNK)
     if expired:
         reach("reaper.between_select_and_update")
     ended = settling.end_shares([_lost(share) for share in expired]) if expired else []
@@ -102,46 +81,6 @@ def _lost(share: ExpiredShare) -> ShareEnd:
         AttemptOutcome.LOST,
         error_code=code,
         error_message=MESSAGES[code],
-        workers_lost=int(not share.closed),
+        workers_lost=0 if share.closed else isolation.LEASE_RAN_OUT,
     )
     return decided_share(end, decision)
-
-
-@in_transaction
-def bury_overdue() -> int:
-    """Send tasks that waited past their limits to the dead letters; returns how many."""
-    found = overdue.waited_too_long(chunk=TASKS_PER_PASS)
-    if not found:
-        return 0
-    buried = overdue.bury_waiting([(task, code, MESSAGES[code]) for task, _, _, code in found])
-    moved = dependents.unblock([(task.id, False) for task in buried if task.fanout])
-    deltas = [StageDelta(task.job_id, task.stage, open=-1, dead_lettered=1) for task in buried]
-    totals = jobs.count([*deltas, *map(moved_delta, moved)])
-    jobs.record_events(
-        [
-            jobs.EventRow(job, EventKind.TIMED_OUT, "{}", "{}")
-            for job in sorted({task.job_id for task in buried})
-        ],
-        actor="reaper",
-    )
-    end_jobs_without_open_tasks(totals)
-    return len(buried)
-
-
-@in_transaction
-def fail_jobs() -> int:
-    """Note jobs that have to fail: past their deadline, or unable to pay for another task."""
-    late = [(job, Reason.DEADLINE_EXCEEDED) for job in overdue.jobs_past_deadline()]
-    poor = [(job, Reason.BUDGET_EXCEEDED) for job in overdue.jobs_out_of_budget()]
-    return sum(jobs.fail(job, reason) for job, reason in sorted(late + poor))
-
-
-def close_jobs() -> int:
-    """Cancel what is left of jobs that are ending; returns how many tasks."""
-    count = 0
-    for job, failed_reason in overdue.closing_jobs():
-        code, message = "cancelled", "The job was cancelled."
-        if failed_reason:
-            code, message = "job_failed", MESSAGES[Reason(failed_reason)]
-        count += close_tasks(job, code=code, message=message)
-    return count

@@ -25,12 +25,17 @@ def run_forever(stop: threading.Event) -> None:
 def one_pass() -> dict[str, int]:
     """Move due tasks, then ring for each pool with work as many agents as have a free slot."""
     moved = move_due()
+    ring_pools()
+    return {"tasks due": moved}
+
+
+def ring_pools() -> None:
+    """Ring for each pool with ready work as many agents as have a free slot."""
     pools = overdue.pools_with_work(silent_seconds=fleet.silent_seconds())
     if pools:
         reach("ticketer.after_select")
     for pool, workers in pools:
         tickets.ring(pool, workers)
-    return {"tasks due": moved}
 
 
 @in_transaction

@@ -16,6 +16,8 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from rq import Queue, SimpleWorker
 from rq.exceptions import DequeueTimeout, NoSuchJobError
 from rq.job import Job
@@ -37,8 +39,14 @@ PRESENCE_SECONDS = 30.0
 PRESENCE_TTL_SECONDS = 120
 """How long that entry outlives an agent that was killed; RQ adds a minute."""
 
-RECONNECT_SECONDS = (0.1, 5.0)
+RECONNECT_SECONDS = (0.1, 1.0)
 """First and longest wait before Redis is tried again."""
+
+ANSWER_SECONDS = 5.0
+"""Redis answers within this, a blocking pop's own time included, or counts as down."""
+
+QUIET_SECONDS = 30.0
+"""Between two log lines about a Redis that does not answer."""
 
 logger = logging.getLogger(__name__)
 
@@ -78,11 +86,20 @@ class TicketWorker(SimpleWorker):
         self._wake = wake
         self._refreshed = time.monotonic()
 
-    def listen(self, stop: threading.Event) -> None:
-        """Take tickets until ``stop`` is set. Raises redis' errors when Redis is away."""
+    def _set_connection(self, connection: redis.Redis) -> redis.Redis:
+        """Leave our time limit alone: RQ would wait minutes for a Redis that is cut off."""
+        return connection
+
+    def listen(self, stop: threading.Event, *, back: bool = False) -> None:
+        """Take tickets until ``stop`` is set. Raises redis' errors when Redis is away.
+
+        ``back``: Redis was away, and tickets may have gone with it; the agent is woken once.
+        """
         # After a cut connection our own entry is still there, and RQ would take it for another's.
         self.connection.delete(self.key)
         self.register_birth()  # type: ignore[no-untyped-call]
+        if back:
+            self._wake()
         try:
             while not stop.is_set():
                 self._take(stop)
@@ -175,15 +192,28 @@ def listen(
 ) -> None:
     """Take tickets until ``stop`` is set, reconnecting whenever Redis was away."""
     first, longest = RECONNECT_SECONDS
-    pause = first
-    connection = redis.Redis.from_url(url, socket_connect_timeout=3)
+    pause, complained, away = first, -QUIET_SECONDS, False
+    connection = _connect(url)
     while not stop.is_set():
         began = time.monotonic()
         try:
-            TicketWorker(connection, queue_name, pool, name, wake).listen(stop)
+            TicketWorker(connection, queue_name, pool, name, wake).listen(stop, back=away)
         except (redis.RedisError, OSError, ValueError) as error:
+            away = True
             # Work still arrives meanwhile: heartbeats say when some waits.
-            logger.warning("no tickets for now: %s", type(error).__name__)
-            lasted = time.monotonic() - began > longest
+            if time.monotonic() - complained > QUIET_SECONDS:
+                complained = time.monotonic()
+                logger.warning("no tickets for now: %s", type(error).__name__)
+            lasted = time.monotonic() - began > ANSWER_SECONDS
             pause = first if lasted else min(longest, pause * 2)
             stop.wait(pause * random.uniform(0.5, 1.0))
+
+
+def _connect(url: str) -> redis.Redis:
+    """A client that fails at once: retries of its own would hide for seconds that Redis is back."""
+    return redis.Redis.from_url(
+        url,
+        socket_connect_timeout=ANSWER_SECONDS,
+        socket_timeout=ANSWER_SECONDS,
+        retry=Retry(NoBackoff(), 0),
+    )

@@ -15,7 +15,7 @@ from jobs.actions.finish import finish_shares
 from jobs.actions.spawning import SpawnOrder
 from jobs.actions.transactions import in_transaction
 from jobs.models import Worker
-from jobs.policies import retry
+from jobs.policies import isolation, retry
 from jobs.states import AttemptOutcome, EventKind, Reason, TaskStatus
 from jobs.transitions import artifacts, claiming, jobs, settling
 from jobs.transitions.claiming import ClaimedRow
@@ -247,7 +247,7 @@ def _share(worker: Worker, report: Report, status: TaskStatus, outcome: AttemptO
         input_tokens=sum(entry.input_tokens for entry in report.usage),
         output_tokens=sum(entry.output_tokens for entry in report.usage),
         cost_nano_usd=sum(entry.cost_nano_usd for entry in report.usage),
-        workers_lost=int(report.error_class == "worker_lost"),
+        workers_lost=isolation.RUNNER_DIED if report.error_class == "worker_lost" else 0,
     )
 
 

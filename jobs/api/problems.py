@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from typing import Any, Final
 
 import msgspec
@@ -88,8 +89,9 @@ def permission_denied(request: HttpRequest, exception: Exception | None = None) 
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Django's handler500; Django has logged the cause."""
-    return problem_response(InternalError(), request)
+    """Django's handler500: what was raised outside of our views; Django has logged it."""
+    error = sys.exception()
+    return problem_response(as_daef_error(error) if error else InternalError(), request)
 
 
 def _handled(request: HttpRequest, exception: Exception | None) -> HttpResponse:

@@ -32,6 +32,7 @@ class Task(models.Model):
     fanout = models.IntegerField(default=0, help_text="Dependents.")
     expected_tokens = models.IntegerField(default=0)
     ceiling_nano_usd = models.BigIntegerField(default=0, help_text="-1 without a ceiling.")
+    # Weights of policies.isolation, summed up.
     workers_lost = models.PositiveSmallIntegerField(default=0)
     created_at = models.DateTimeField()
     queued_at = models.DateTimeField(null=True)

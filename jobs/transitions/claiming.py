@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from jobs.policies.isolation import runs_alone
 from jobs.transitions.sql import fetch, integers
 
 CLOSE_GRACE_SECONDS = 3.0
@@ -168,7 +169,7 @@ with pick as materialized (
     where id = any(array(select job_id from g)) and status = 'Pending'
 )
 select u.id, u.epoch, u.attempt, u.generation, u.kind, i.name, i.input, i.parameters, i.model,
-    u.ceiling_nano_usd, u.workers_lost > 0 or u.max_attempts = 1, j.start_to_close_seconds,
+    u.ceiling_nano_usd, u.workers_lost, u.max_attempts, j.start_to_close_seconds,
     exists (select 1 from edge where edge.child_id = u.id)
 from u
 left join lateral (select * from task_input i where i.task_id = u.id) i on true
@@ -212,9 +213,17 @@ class ClaimedRow(NamedTuple):
     parameters: str
     model: str
     ceiling_nano_usd: int
-    run_alone: bool
+    workers_lost: int
+    max_attempts: int
     start_to_close_seconds: float
     has_parents: bool
+
+    @property
+    def run_alone(self) -> bool:
+        """Whether it is to have no neighbours."""
+        return runs_alone(
+            suspicion=self.workers_lost, attempt=self.attempt, max_attempts=self.max_attempts
+        )
 
 
 class ServedRow(NamedTuple):

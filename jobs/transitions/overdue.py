@@ -24,6 +24,12 @@ from t join job j on j.id = t.job_id
 where exists (select 1 from l where l.owner = t.owner and t.id = any(l.task_ids))
 """
 
+# One that ran out this moment was not seen yet; one that ran out before is held by somebody.
+NEXT_EXPIRY = """
+select extract(epoch from min(expires_at) - clock_timestamp())::float from lease
+where expires_at > clock_timestamp() - interval '100 milliseconds'
+"""
+
 # A lease none of whose tasks is its owner's any more has nothing left to protect.
 DROP_EMPTY = """
 delete from lease l where l.expires_at < clock_timestamp() - interval '1 second'
@@ -138,6 +144,12 @@ class BuriedTask(NamedTuple):
 def expired_shares(*, chunk: int) -> list[ExpiredShare]:
     """Shares of up to ``chunk`` expired leases, locked with their tasks."""
     return [ExpiredShare(*row) for row in fetch(EXPIRED, {"chunk": chunk})]
+
+
+def next_expiry_seconds() -> float | None:
+    """In how many seconds the next lease runs out; None without any."""
+    seconds: float | None = fetch(NEXT_EXPIRY)[0][0]
+    return seconds
 
 
 def drop_empty_leases() -> int:

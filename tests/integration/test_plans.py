@@ -6,7 +6,7 @@ import pytest
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from jobs import reaper, ticketer
+from jobs import keeper, reaper, ticketer
 from jobs.models import Job, Task
 from jobs.transitions.sql import execute, fetch
 from tests.integration.scenario import register, submit_echo
@@ -99,8 +99,8 @@ def hot_statements() -> list[str]:
         worker.fail(claimed[90:], "transient")
         ticketer.one_pass()
         reaper.reap_leases()
-        reaper.bury_overdue()
-        reaper.fail_jobs()
+        keeper.bury_overdue()
+        keeper.fail_jobs()
     assert len(claimed) == 100
     return [query["sql"] for query in queries.captured_queries]
 

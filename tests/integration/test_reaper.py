@@ -3,7 +3,7 @@
 import pytest
 
 from access.actors import LOCAL_OPERATOR
-from jobs import explainer, reaper, ticketer
+from jobs import explainer, keeper, reaper, ticketer
 from jobs.actions import control, fleet
 from jobs.actions.settle import SettleStatus
 from jobs.models import Attempt, DeadLetter, Job, Lease, ModelEndpoint, Task
@@ -31,7 +31,18 @@ def test_a_task_of_a_lost_worker_is_queued_again_at_once():
     assert statuses(job) == ["Queued"]
     assert Attempt.objects.get().outcome == "Lost"
     (again,) = register().claim()
-    assert (again.attempt, again.epoch, again.run_alone) == (2, 2, True)
+    assert (again.attempt, again.epoch) == (2, 2)
+
+
+def test_a_task_with_which_two_workers_were_lost_runs_alone():
+    submit_echo(1)
+    seen = []
+    for _ in range(3):
+        (claimed,) = register().claim()
+        seen.append(claimed.run_alone)
+        expire_leases()
+        reaper.reap_leases()
+    assert seen == [False, False, True]
 
 
 def test_a_lease_that_was_renewed_is_not_reaped():
@@ -118,7 +129,7 @@ def test_a_job_past_its_deadline_fails_and_ends_its_tasks():
     job = submit_echo(2, deadline_seconds=60)
     register().claim(1)
     Job.objects.filter(pk=job.pk).update(deadline_at=job.created_at)
-    reaper.Reaper().one_pass()
+    keeper.Keeper().one_pass()
     assert (reloaded(job).status, reloaded(job).reason) == ("Failed", "DeadlineExceeded")
     assert set(statuses(job)) == {"Cancelled"}
 
@@ -127,7 +138,7 @@ def test_a_task_that_waited_past_schedule_to_close_is_buried():
     job = submit_pipeline({"name": "a"}, {"name": "b", "needs": ["a"]})
     execute("update job set schedule_to_close_seconds = 10, created_at = now() - interval '1 hour'")
     execute("update task set created_at = now() - interval '1 hour'")
-    assert reaper.bury_overdue() == 1
+    assert keeper.bury_overdue() == 1
     assert statuses(job) == ["DeadLettered", "Cancelled"]
     assert DeadLetter.objects.get().error_code == "schedule_to_close_exceeded"
     assert reloaded(job).status == "Failed"
@@ -137,9 +148,9 @@ def test_a_retry_gives_a_task_that_was_buried_for_its_age_time_again():
     job = submit_echo(1)
     execute("update job set schedule_to_close_seconds = 10, created_at = now() - interval '1 hour'")
     execute("update task set created_at = now() - interval '1 hour'")
-    reaper.bury_overdue()
+    keeper.bury_overdue()
     control.retry_job(job_id=job.pk, actor=LOCAL_OPERATOR)
-    assert reaper.bury_overdue() == 0
+    assert keeper.bury_overdue() == 0
     assert len(register().claim()) == 1
 
 
@@ -147,7 +158,7 @@ def test_a_task_that_nobody_took_within_schedule_to_start_is_buried():
     submit_echo(1)
     execute("update job set schedule_to_start_seconds = 5, created_at = now() - interval '1 hour'")
     execute("update task set queued_at = now() - interval '1 minute'")
-    assert reaper.bury_overdue() == 1
+    assert keeper.bury_overdue() == 1
     assert DeadLetter.objects.get().error_code == "schedule_to_start_exceeded"
 
 

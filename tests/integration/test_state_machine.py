@@ -22,7 +22,7 @@ from hypothesis.stateful import (
 )
 
 from access.actors import LOCAL_OPERATOR
-from jobs import integrity, reaper, ticketer
+from jobs import integrity, keeper, reaper, ticketer
 from jobs.actions import control, fleet, retention
 from jobs.actions.settle import (
     Report,
@@ -219,7 +219,8 @@ class Fabric(RuleBasedStateMachine):
     def repair(self) -> None:
         # The transaction's clock stands still; agents that are alive must not look silent.
         execute("update worker set heartbeat_at = clock_timestamp()")
-        reaper.Reaper().one_pass()
+        reaper.one_pass()
+        keeper.Keeper().one_pass()
         ended = Job.objects.exclude(finished_at=None).values_list("pk", flat=True)
         self.model.lost([t for t in self.model.held if t >> TASK_BITS in set(ended)])
         self.check()
@@ -243,7 +244,7 @@ class Fabric(RuleBasedStateMachine):
             "update task set created_at = now() - interval '1 hour' where job_id = %s", (job.pk,)
         )
         self.model.overdue.add(job.pk)
-        reaper.bury_overdue()
+        keeper.bury_overdue()
         self.check()
 
     @rule(pick=picks)

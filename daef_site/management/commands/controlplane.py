@@ -13,7 +13,7 @@ from django.db import connection
 from daef_site import checks, env, ports
 from daef_site.children import exit_with_parent
 from daef_site.exposure import GRPC
-from jobs import explainer, reaper, ticketer
+from jobs import explainer, keeper, reaper, ticketer
 from jobs.rpc import server as rpc_server
 
 logger = logging.getLogger(__name__)
@@ -35,6 +35,7 @@ class Command(BaseCommand):
         server = rpc_server.serve(env.shown_address(*settings.DAEF_GRPC_ADDR))
         loops = [
             _start_loop("reaper", reaper.run_forever, stop, broken),
+            _start_loop("keeper", keeper.run_forever, stop, broken),
             _start_loop("ticketer", ticketer.run_forever, stop, broken),
             _start_loop("explainer", explainer.run_forever, stop, broken),
         ]

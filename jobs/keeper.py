@@ -1,0 +1,100 @@
+"""The controller of whatever else has run out of time, and of what is no longer needed.
+
+Any number may run; each pass takes only rows that nobody else holds. It is a loop of its own, so
+that lost workers' tasks never wait for any of it.
+"""
+
+import threading
+import time
+
+from django.conf import settings
+
+from jobs.actions import fleet, retention
+from jobs.actions.control import close_tasks
+from jobs.actions.finish import end_jobs_without_open_tasks, moved_delta
+from jobs.actions.transactions import in_transaction
+from jobs.loops import run_passes
+from jobs.states import EventKind, Reason
+from jobs.transitions import dependents, jobs, overdue, workers
+from jobs.transitions.jobs import StageDelta
+
+PASS_SECONDS = 0.5
+TASKS_PER_PASS = 1_000
+RETENTION_SECONDS = 60.0
+
+MESSAGES = {
+    "schedule_to_start_exceeded": "No worker took the task within schedule-to-start.",
+    "schedule_to_close_exceeded": "The task did not end within schedule-to-close.",
+    Reason.DEADLINE_EXCEEDED: "The job's deadline passed.",
+    Reason.BUDGET_EXCEEDED: "The job's budget was used up.",
+    Reason.FAILURES_EXCEEDED: "More of the job's tasks failed than it tolerates.",
+}
+
+
+def run_forever(stop: threading.Event) -> None:
+    """Look after it all until told to stop."""
+    Keeper().run(stop)
+
+
+class Keeper:
+    """Makes the passes; remembers only when it last looked after old jobs."""
+
+    def __init__(self) -> None:
+        self._retained_at = time.monotonic()
+
+    def run(self, stop: threading.Event) -> None:
+        """One pass every half second."""
+        run_passes(self.one_pass, name="keeper", seconds=PASS_SECONDS, stop=stop)
+
+    def one_pass(self) -> dict[str, int]:
+        """Everything once; returns how much of each was done."""
+        counts = {
+            "tasks waited too long": bury_overdue(),
+            "jobs past deadline": fail_jobs(),
+            "tasks of ending jobs cancelled": close_jobs(),
+            "workers gone": workers.forget_silent(fleet.silent_seconds() * 2),
+        }
+        if time.monotonic() - self._retained_at > RETENTION_SECONDS:
+            self._retained_at = time.monotonic()
+            counts |= retention.clean_up(days=settings.DAEF_RETENTION_DAYS)
+        return counts
+
+
+@in_transaction
+def bury_overdue() -> int:
+    """Send tasks that waited past their limits to the dead letters; returns how many."""
+    found = overdue.waited_too_long(chunk=TASKS_PER_PASS)
+    if not found:
+        return 0
+    buried = overdue.bury_waiting([(task, code, MESSAGES[code]) for task, _, _, code in found])
+    moved = dependents.unblock([(task.id, False) for task in buried if task.fanout])
+    deltas = [StageDelta(task.job_id, task.stage, open=-1, dead_lettered=1) for task in buried]
+    totals = jobs.count([*deltas, *map(moved_delta, moved)])
+    jobs.record_events(
+        [
+            jobs.EventRow(job, EventKind.TIMED_OUT, "{}", "{}")
+            for job in sorted({task.job_id for task in buried})
+        ],
+        actor="reaper",
+    )
+    end_jobs_without_open_tasks(totals)
+    return len(buried)
+
+
+@in_transaction
+def fail_jobs() -> int:
+    """Note jobs that have to fail: past their deadline, or unable to pay for another task."""
+    late = [(job, Reason.DEADLINE_EXCEEDED) for job in overdue.jobs_past_deadline()]
+    poor = [(job, Reason.BUDGET_EXCEEDED) for job in overdue.jobs_out_of_budget()]
+    return sum(jobs.fail(job, reason) for job, reason in sorted(late + poor))
+
+
+def close_jobs() -> int:
+    """Cancel what is left of jobs that are ending; returns how many tasks."""
+    count = 0
+    for job, failed_reason in overdue.closing_jobs():
+        code, message = "cancelled", "The job was cancelled."
+        if failed_reason:
+            code, message = "job_failed", MESSAGES[Reason(failed_reason)]
+        count += close_tasks(job, code=code, message=message)
+    return count

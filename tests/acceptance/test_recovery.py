@@ -1,0 +1,256 @@
+"""How fast a fabric of real processes comes back from each fault, against promised bounds."""
+
+import asyncio
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pytest
+import redis
+
+from tests.acceptance.fabrics import RunningFabric, wait_until
+from tests.acceptance.herd import Ask, Caller, Told, again, herd
+from tests.acceptance.lost_agents import seconds_until_claimed_again
+from tests.acceptance.outside import AgentProcess, OutsideStores
+from tests.acceptance.work import Jobs, batch
+
+pytestmark = pytest.mark.timeout(180)
+
+LEASE_SECONDS = 1.0
+CLAIMED_AGAIN_SECONDS = LEASE_SECONDS + 1.0
+DRIVEN_SECONDS = 5.0
+"""Queued work runs again within this after Redis lost everything."""
+ACCEPTED_SECONDS = 3.0
+"""The first 201 comes within this once PostgreSQL accepts connections again."""
+ANSWERED_SECONDS = 4.0
+"""No request hangs for longer, whatever is away."""
+
+
+@pytest.fixture(scope="module")
+def outside(make_folder: Callable[[], Path]) -> Iterator[OutsideStores]:
+    """Stores that the tests may end."""
+    servers = OutsideStores(make_folder() / "stores")
+    try:
+        yield servers.start()
+    finally:
+        servers.stop()
+
+
+@pytest.fixture(scope="module")
+def fabric(outside: OutsideStores, make_folder: Callable[[], Path]) -> Iterator[RunningFabric]:
+    """A gateway with its control plane on these stores."""
+    running = RunningFabric(
+        make_folder() / "fabric",
+        "gateway",
+        DAEF_LEASE_SECONDS=str(LEASE_SECONDS),
+        **outside.variables(),
+    )
+    try:
+        yield running.wait_ready()
+    finally:
+        running.end()
+
+
+@pytest.fixture(scope="module")
+def jobs(fabric: RunningFabric) -> Iterator[Jobs]:
+    """The callers' view of the fabric; `job-1` is there and over."""
+    seen = Jobs(fabric)
+    seen.cancel(seen.submit(1))
+    yield seen
+    seen.close()
+
+
+@pytest.fixture
+def start_agent(fabric: RunningFabric) -> Iterator[Callable[..., AgentProcess]]:
+    """Starts agents; they end with the test."""
+    with ExitStack() as ends:
+
+        def start(slots: int, **variables: str) -> AgentProcess:
+            agent = AgentProcess(fabric, slots, **variables)
+            ends.callback(agent.end)
+            return agent
+
+        yield start
+
+
+def test_tasks_of_lost_agents_are_claimed_again_within_a_second_of_their_leases(
+    outside: OutsideStores, jobs: Jobs, start_agent: Callable[..., AgentProcess]
+):
+    times = seconds_until_claimed_again(outside, jobs, start_agent)
+    assert max(times) < CLAIMED_AGAIN_SECONDS, times
+
+
+@pytest.fixture(scope="module")
+def agent(fabric: RunningFabric) -> Iterator[AgentProcess]:
+    """One agent that has to live through everything that follows."""
+    process = AgentProcess(fabric, 4)
+    yield process
+    assert process.process.poll() is None, "the agent did not survive"
+    process.end()
+
+
+# ── Redis ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def listening(outside: OutsideStores) -> bool:
+    """Whether an agent waits for tickets."""
+    with suppress(redis.RedisError):
+        clients = outside.queue().client_list()
+        return any(each["user"] == "agent" and each["cmd"] == "blmove" for each in clients)
+    return False
+
+
+def start_redis(outside: OutsideStores) -> None:
+    outside.redis.launch()
+    wait_until(outside.redis.answers)
+
+
+def test_work_that_was_queued_when_redis_was_emptied_is_driven_again(
+    outside: OutsideStores, jobs: Jobs, agent: AgentProcess
+):
+    jobs.run_one()
+    # So that it cannot have taken its ticket, nor work, before all is lost.
+    agent.send(signal.SIGSTOP)
+    try:
+        job = jobs.submit(4)
+        assert outside.queue().flushall()
+    finally:
+        agent.send(signal.SIGCONT)
+    wait_until(lambda: jobs.progress(job)["succeeded"] == 4, DRIVEN_SECONDS)
+
+
+def test_a_job_in_the_middle_goes_on_when_redis_is_killed_and_starts_empty(
+    outside: OutsideStores, jobs: Jobs, agent: AgentProcess
+):
+    job = jobs.submit(24, sleep_ms=200)
+    wait_until(lambda: jobs.progress(job)["succeeded"] >= 4)
+    before = jobs.progress(job)
+    outside.end(outside.redis)
+    start_redis(outside)
+    assert before["running"] + before["queued"] > 0
+    done = jobs.progress(job)["succeeded"]
+    wait_until(lambda: jobs.progress(job)["succeeded"] > done, DRIVEN_SECONDS)
+    wait_until(lambda: jobs.progress(job)["succeeded"] == 24)
+
+
+def test_without_redis_work_is_accepted_and_driven_and_agents_come_back_to_it(
+    outside: OutsideStores, jobs: Jobs, agent: AgentProcess
+):
+    wait_until(lambda: listening(outside))
+    outside.end(outside.redis)
+    back_at = time.monotonic() + 10
+    try:
+        job = jobs.submit(4)
+        wait_until(lambda: jobs.progress(job)["succeeded"] == 4, DRIVEN_SECONDS)
+        time.sleep(max(0.0, back_at - time.monotonic()))
+    finally:
+        start_redis(outside)
+    wait_until(lambda: listening(outside), DRIVEN_SECONDS)
+    jobs.run_one()
+
+
+# ── PostgreSQL ────────────────────────────────────────────────────────────────────────────────────
+
+SUBMIT = Ask("POST", "/v1/jobs", batch(1))
+HEALTH = Ask("GET", "/healthz")
+READY = Ask("GET", "/readyz")
+OTHERS = [
+    Ask("GET", "/v1/jobs"),
+    Ask("GET", "/v1/jobs/job-1"),
+    Ask("GET", "/v1/jobs/job-1/explain"),
+    Ask("POST", "/v1/jobs?dry_run=true", batch(1)),
+    Ask("POST", "/v1/jobs/job-1/cancel"),
+    Ask("GET", "/admin/once/a-link-that-nobody-made"),
+]
+
+
+async def first_connection(outside: OutsideStores) -> float:
+    """When PostgreSQL accepts a connection (monotonic seconds)."""
+    while True:
+        try:
+            session = await psycopg.AsyncConnection.connect(outside.dsn, connect_timeout=2)
+        except psycopg.OperationalError:
+            await asyncio.sleep(0.01)
+        else:
+            await session.close()
+            return time.monotonic()
+
+
+async def first_201(host: str) -> Told:
+    """Submit until it is accepted."""
+    caller = Caller(host)
+    while (told := await caller.ask(SUBMIT)).status != 201:
+        await asyncio.sleep(0.02)
+    await caller.hang_up()
+    return told
+
+
+@dataclass(frozen=True)
+class Outage:
+    """What callers were told, and when PostgreSQL ended and was back (monotonic seconds)."""
+
+    told: list[Told]
+    ended: float
+    back: float
+    first: Told
+
+
+async def outage(outside: OutsideStores, host: str, by: signal.Signals, away: float) -> Outage:
+    """End PostgreSQL under load and start it again."""
+    stop = asyncio.Event()
+    asks = again([SUBMIT, HEALTH, READY, *OTHERS], stop)
+    load = asyncio.create_task(herd(host, asks, connections=60, pause=0.2))
+    await asyncio.sleep(0.5)
+    outside.end(outside.postgres, by)
+    ended = time.monotonic()
+    await asyncio.sleep(away)
+    accepted = asyncio.create_task(first_201(host))
+    outside.postgres.launch()
+    back = await first_connection(outside)
+    async with asyncio.timeout(30):
+        first = await accepted
+    stop.set()
+    return Outage(await load, ended, back, first)
+
+
+def assert_told_well(seen: Outage) -> None:
+    """Meanwhile every answer was a problem that says when to come back, and all came soon."""
+    assert {each.status for each in seen.told} <= {200, 201, 410, 503}
+    assert max(each.seconds for each in seen.told) < ANSWERED_SECONDS
+    meanwhile = [each for each in seen.told if each.asked_at > seen.ended and each.at < seen.back]
+    assert len(meanwhile) > 50
+    for each in meanwhile:
+        if each.ask is HEALTH:
+            assert each.status == 200
+            continue
+        assert each.status == 503, each
+        assert int(each.headers["retry-after"]) >= 1
+        if each.ask is READY:
+            assert "does not answer" in each.document["checks"]["database"]
+        elif each.ask.path.startswith("/v1"):
+            assert each.headers["content-type"] == "application/problem+json"
+            assert each.document["code"] == "unavailable"
+
+
+@pytest.mark.parametrize(
+    ("by", "away"), [(signal.SIGKILL, 4.0), (signal.SIGQUIT, 0.5)], ids=["kill -9", "immediate"]
+)
+def test_the_first_201_comes_within_three_seconds_of_postgres(
+    outside: OutsideStores,
+    fabric: RunningFabric,
+    jobs: Jobs,
+    agent: AgentProcess,
+    by: signal.Signals,
+    away: float,
+):
+    long = jobs.submit(40, sleep_ms=200)
+    seen = asyncio.run(outage(outside, fabric.http, by, away))
+    assert seen.first.at - seen.back < ACCEPTED_SECONDS
+    assert_told_well(seen)
+    accepted = {each.document["id"] for each in seen.told if each.status == 201}
+    assert accepted <= {f"job-{number}" for (number,) in outside.rows("select id from job")}
+    wait_until(lambda: jobs.progress(long)["succeeded"] == 40)
