@@ -99,6 +99,19 @@ class EdgeKind(StrEnum):
     COLLECTS = "collects"
 
 
+class SkipReason(StrEnum):
+    """Why a requeue leaves a task as it is."""
+
+    NOT_FOUND = "not_found"
+    NOT_DEAD_LETTERED = "not_dead_lettered"
+    REPEATED = "repeated"
+    JOB_CANCELLED = "job_cancelled"
+    JOB_ENDING = "job_ending"
+    BUDGET_USED_UP = "budget_used_up"
+    DEPENDENTS_RUNNING = "dependents_running"
+    NEED_FAILED = "need_failed"
+
+
 TASK_ENDS = frozenset({TaskStatus.SUCCEEDED, TaskStatus.DEAD_LETTERED, TaskStatus.CANCELLED})
 
 JOB_ENDS = frozenset(

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from access.actors import Actor
 from audit.events import INTERNAL, Action, Origin
-from jobs.actions.audited import Trail, audited
+from jobs.actions import reopen
+from jobs.actions.audited import JobTrail, audited
 from jobs.actions.finish import end_jobs_without_open_tasks, finish_shares
 from jobs.actions.transactions import in_transaction
 from jobs.errors import NotFound, StateConflict
@@ -13,6 +14,7 @@ from jobs.states import AttemptOutcome, EventKind, JobStatus, TaskStatus, job_na
 from jobs.transitions import closing, jobs, reopening, settling
 from jobs.transitions.closing import OpenTask
 from jobs.transitions.jobs import EventRow, StageDelta
+from jobs.transitions.reopening import JobFacts
 from jobs.transitions.settling import EndedShare, ShareEnd
 from queueing import tickets
 
@@ -25,7 +27,7 @@ def cancel_job(*, job_id: int, actor: Actor, origin: Origin = INTERNAL) -> None:
 
     The flag is committed first and without any task's lock; tasks follow in chunks.
     """
-    with audited(Action.JOB_CANCEL, job_id=job_id, actor=actor, origin=origin) as trail:
+    with audited(JobTrail(Action.JOB_CANCEL, actor, origin, job_id)) as trail:
         _existing(job_id)
         _request_cancel(trail)
     for _ in range(MAX_PASSES):
@@ -34,7 +36,7 @@ def cancel_job(*, job_id: int, actor: Actor, origin: Origin = INTERNAL) -> None:
 
 
 @in_transaction
-def _request_cancel(trail: Trail) -> None:
+def _request_cancel(trail: JobTrail) -> None:
     if jobs.request_cancel(trail.job_id, actor=trail.actor.name):
         trail.done()
 
@@ -95,7 +97,7 @@ def suspend_job(*, job_id: int, actor: Actor, origin: Origin = INTERNAL) -> None
 
     Raises StateConflict when the job has ended or is being cancelled.
     """
-    with audited(Action.JOB_SUSPEND, job_id=job_id, actor=actor, origin=origin) as trail:
+    with audited(JobTrail(Action.JOB_SUSPEND, actor, origin, job_id)) as trail:
         job = _existing(job_id)
         if job.finished_at or job.cancel_requested_at:
             raise StateConflict(f"{job} has ended or is ending; only an open job can be suspended")
@@ -106,7 +108,7 @@ def suspend_job(*, job_id: int, actor: Actor, origin: Origin = INTERNAL) -> None
 
 
 @in_transaction
-def _suspend(trail: Trail) -> None:
+def _suspend(trail: JobTrail) -> None:
     if jobs.suspend(trail.job_id, actor=trail.actor.name):
         trail.done()
 
@@ -121,7 +123,7 @@ def resume_job(*, job_id: int, actor: Actor, origin: Origin = INTERNAL) -> None:
 
     Raises StateConflict when the job has ended.
     """
-    with audited(Action.JOB_RESUME, job_id=job_id, actor=actor, origin=origin) as trail:
+    with audited(JobTrail(Action.JOB_RESUME, actor, origin, job_id)) as trail:
         job = _existing(job_id)
         if job.finished_at:
             raise StateConflict(f"{job} has ended; only an open job can be resumed")
@@ -130,7 +132,7 @@ def resume_job(*, job_id: int, actor: Actor, origin: Origin = INTERNAL) -> None:
 
 
 @in_transaction
-def _resume(trail: Trail) -> None:
+def _resume(trail: JobTrail) -> None:
     if jobs.resume(trail.job_id, actor=trail.actor.name):
         closing.unpark(trail.job_id)
         trail.done()
@@ -141,7 +143,7 @@ def retry_job(*, job_id: int, actor: Actor, origin: Origin = INTERNAL) -> int:
 
     Raises StateConflict when the job was cancelled, or is failing at this moment.
     """
-    with audited(Action.JOB_RETRY, job_id=job_id, actor=actor, origin=origin) as trail:
+    with audited(JobTrail(Action.JOB_RETRY, actor, origin, job_id)) as trail:
         job = _existing(job_id)
         if job.status == JobStatus.CANCELLED or job.cancel_requested_at:
             raise StateConflict(f"{job} was cancelled; submit it again instead")
@@ -154,46 +156,37 @@ def retry_job(*, job_id: int, actor: Actor, origin: Origin = INTERNAL) -> int:
 
 
 @in_transaction
-def _retry(trail: Trail) -> int:
+def _retry(trail: JobTrail) -> int:
     job_id = trail.job_id
-    reopening.lock_job(job_id)
+    reopening.lock_jobs([job_id])
     dead = reopening.dead_letters(job_id)
     if not dead:
         return 0
-    below = reopening.downstream(dead)
-    # What they spawned may end at this moment: then first, before its edges are cut.
-    reopening.lock(reopening.spawned(job_id, [*dead, *below]))
-    before = {task.id: task for task in reopening.lock([*dead, *below])}
-    if any(task.status == TaskStatus.RUNNING for task in before.values()):
+    prospect = reopen.examine(dead, lock=True)
+    if prospect.plan.held:
         raise StateConflict(
             f"{job_name(job_id)} has running tasks that collect what failed; retry when they ended"
         )
-    reopening.supersede([*dead, *below])
-    jobs.lock_stages([job_id])
-    # Of dead letters that hang on each other, only the first may run at once.
-    requeued = reopening.requeue(sorted(set(dead) - set(below)))
-    blocked = reopening.block(below)
-    deltas = [StageDelta(job_id, stage, open=1, dead_lettered=-1) for _, stage in requeued]
-    deltas += [_blocked_delta(job_id, before[task]) for task in blocked]
-    jobs.count(deltas)
-    if not reopening.reopen_job(job_id, dead, actor=trail.actor.name):
-        raise StateConflict(f"{job_name(job_id)} was cancelled, or is ending, at this moment")
-    trail.done(tasks=len(dead))
-    return len(dead)
+    if not prospect.reopened:
+        return 0
+    (facts,) = reopening.job_facts([job_id])
+    if facts.used_up:
+        raise StateConflict(
+            f"{job_name(job_id)} has used up its budget and would fail again at once; submit it "
+            "again with a higher budget.limit_usd"
+        )
+    _open(prospect, facts, actor=trail.actor.name)
+    trail.done(tasks=len(prospect.reopened))
+    return len(prospect.reopened)
 
 
-def _blocked_delta(job_id: int, task: reopening.LockedTask) -> StageDelta:
-    """A task that waits again leaves the count it was in."""
-    was_open = task.status in (TaskStatus.BLOCKED, TaskStatus.QUEUED)
-    return StageDelta(
-        job_id,
-        task.stage,
-        open=0 if was_open else 1,
-        blocked=0 if task.status == TaskStatus.BLOCKED else 1,
-        succeeded=-int(task.status == TaskStatus.SUCCEEDED),
-        dead_lettered=-int(task.status == TaskStatus.DEAD_LETTERED),
-        cancelled=-int(task.status == TaskStatus.CANCELLED),
-    )
+def _open(prospect: reopen.Prospect, facts: JobFacts, *, actor: str) -> None:
+    try:
+        reopen.carry_out(prospect, dearest={facts.job_id: facts.dearest_nano_usd}, actor=actor)
+    except reopen.JobsClosed as error:
+        raise StateConflict(
+            f"{job_name(facts.job_id)} was cancelled, or is ending, at this moment"
+        ) from error
 
 
 def _existing(job_id: int) -> Job:

@@ -3,7 +3,7 @@
 import pytest
 
 from access.actors import LOCAL_OPERATOR
-from jobs import ticketer
+from jobs import reaper, ticketer
 from jobs.actions import control
 from jobs.actions.settle import SettleStatus
 from jobs.errors import StateConflict
@@ -169,3 +169,19 @@ def test_the_attempts_of_earlier_generations_stay_on_record():
         (2, "Succeeded"),
     ]
     assert Task.objects.get().status == "Succeeded"
+
+
+def test_a_retry_leaves_cancelled_what_needs_a_task_that_the_failing_job_cancelled():
+    job = submit_pipeline(
+        {"name": "a"},
+        {"name": "b"},
+        {"name": "c", "needs": ["a", "b"]},
+        max_failed_percent=10,
+    )
+    worker = register()
+    worker.fail(worker.claim(1))
+    reaper.close_jobs()
+    assert statuses(job) == ["DeadLettered", "Cancelled", "Cancelled"]
+    assert control.retry_job(job_id=job.pk, actor=LOCAL_OPERATOR) == 1
+    worker.succeed(worker.claim())
+    assert statuses(job) == ["Succeeded", "Cancelled", "Cancelled"]
