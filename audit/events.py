@@ -20,12 +20,14 @@ class Action(StrEnum):
     TENANT_CREATE = "tenant_create"
     TOKEN_CREATE = "token_create"  # noqa: S105 (a word, no password)
     TOKEN_REVOKE = "token_revoke"  # noqa: S105
+    DEAD_LETTER_REQUEUE = "dead_letter_requeue"
 
 
 class Result(StrEnum):
-    """How it ended: done, refused by a rule, or failed for a fault of the fabric."""
+    """How it ended: done, only tried, refused by a rule, or failed for a fault of the fabric."""
 
     OK = "ok"
+    DRY_RUN = "dry_run"
     REFUSED = "refused"
     ERROR = "error"
 
@@ -48,6 +50,9 @@ DETAILS: Final[dict[Action, frozenset[str]]] = {
     Action.TENANT_CREATE: frozenset({"code", "max_running_tasks", "weight"}),
     Action.TOKEN_CREATE: frozenset({"code", "expires_at", "prefix", "scopes"}),
     Action.TOKEN_REVOKE: frozenset({"code", "prefix"}),
+    Action.DEAD_LETTER_REQUEUE: frozenset(
+        {"cause", "code", "requested", "request_sha256", "requeued", "skipped", "tenants"}
+    ),
 }
 """What ``details`` of each action may hold: counts and codes, never payloads or secrets."""
 

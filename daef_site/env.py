@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+MOST_HEADER_CHARACTERS = 512
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
 _secret_files: dict[str, Path] = {}
@@ -47,6 +48,17 @@ def secret(name: str, default: str = "") -> str:
         return Path(path).read_text(encoding="utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
         raise BadSetting(f"{name}_FILE", f"cannot read {path}: {error}.") from error
+
+
+def header_text(name: str, value: str) -> str:
+    """``value``, where it can stand in a header as it is; two headers are joined by a comma."""
+    if len(value) > MOST_HEADER_CHARACTERS or not all("!" <= c <= "~" and c != "," for c in value):
+        raise BadSetting(
+            name,
+            "cannot be shown in a header; write visible ASCII characters without blanks and "
+            f"commas, at most {MOST_HEADER_CHARACTERS}.",
+        )
+    return value
 
 
 def choice(name: str, allowed: Sequence[str], default: str) -> str:

@@ -108,7 +108,9 @@ DAEF_ADMIN_REQUEUE_RATE_LIMIT_PER_MIN = env.whole_number(
 DAEF_ADMIN_REQUEUE_CONFIRM_THRESHOLD = env.whole_number(
     "DAEF_ADMIN_REQUEUE_CONFIRM_THRESHOLD", 20, least=1, most=10_000
 )
-DAEF_ADMIN_REQUEUE_CONFIRM_TOKEN = env.secret("DAEF_ADMIN_REQUEUE_CONFIRM_TOKEN")
+DAEF_ADMIN_REQUEUE_CONFIRM_TOKEN = env.header_text(
+    "DAEF_ADMIN_REQUEUE_CONFIRM_TOKEN", env.secret("DAEF_ADMIN_REQUEUE_CONFIRM_TOKEN")
+)
 DAEF_TEST_KINDS = env.flag("DAEF_TEST_KINDS")
 
 # ── access ────────────────────────────────────────────────────────────────────────────────────────

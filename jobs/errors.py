@@ -155,6 +155,14 @@ class UnsupportedMediaType(DaefError):
     http_status = 415
 
 
+class ConfirmationRequired(DaefError):
+    """So many tasks at once need a confirmation."""
+
+    code = "confirmation_required"
+    http_status = 428
+    grpc_status = "FAILED_PRECONDITION"
+
+
 class RateLimited(DaefError):
     """Too many requests for now."""
 

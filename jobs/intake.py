@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
@@ -13,14 +13,13 @@ from access.actors import Actor
 from access.models import Tenant
 from access.tenants import find_tenant, resolve_tenant
 from access.throttles import take_submission
+from jobs.actions.idempotency import check_key
 from jobs.actions.submit import Submission, plan_request, submit_job
 from jobs.errors import InvalidRequest
 from jobs.planner.documents import numbered
 from jobs.planner.request import Document, JobRequest, parse_job_request
 from jobs.queries.documents import file_documents
 from jobs.queries.formats import usd, usd_or_none
-
-MAX_KEY_CHARACTERS: Final = 255
 
 
 @dataclass(frozen=True)
@@ -80,17 +79,6 @@ def preview(body: bytes, *, actor: Actor) -> dict[str, Any]:
         },
         "limit_usd": usd_or_none(limits.limit_nano_usd),
     }
-
-
-def check_key(key: str | None) -> str | None:
-    """Return the Idempotency-Key when it can be one. Raises InvalidRequest."""
-    if key is None:
-        return None
-    if 0 < len(key) <= MAX_KEY_CHARACTERS and key.isascii() and key.isprintable():
-        return key
-    raise InvalidRequest.field(
-        "Idempotency-Key", f"use 1 to {MAX_KEY_CHARACTERS} printable ASCII characters"
-    )
 
 
 def _take_in(body: bytes, actor: Actor, *, dry: bool) -> Intake:

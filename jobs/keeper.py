@@ -14,8 +14,9 @@ from jobs.actions.control import close_tasks
 from jobs.actions.finish import end_jobs_without_open_tasks, moved_delta
 from jobs.actions.transactions import in_transaction
 from jobs.loops import run_passes
+from jobs.policies import causes
 from jobs.states import EventKind, Reason
-from jobs.transitions import dependents, jobs, overdue, workers
+from jobs.transitions import burials, dependents, jobs, overdue, workers
 from jobs.transitions.jobs import StageDelta
 
 PASS_SECONDS = 0.5
@@ -52,6 +53,7 @@ class Keeper:
             "tasks waited too long": bury_overdue(),
             "jobs past deadline": fail_jobs(),
             "tasks of ending jobs cancelled": close_jobs(),
+            "causes found": mark_causes(),
             "workers gone": workers.forget_silent(fleet.silent_seconds() * 2),
         }
         if time.monotonic() - self._retained_at > RETENTION_SECONDS:
@@ -79,6 +81,16 @@ def bury_overdue() -> int:
     )
     end_jobs_without_open_tasks(totals)
     return len(buried)
+
+
+@in_transaction
+def mark_causes() -> int:
+    """Give dead letters of older processes the fingerprint of their cause; returns how many."""
+    found = burials.unmarked(limit=TASKS_PER_PASS)
+    marks = [
+        burials.Cause(task, causes.fingerprint(code, message)) for task, code, message in found
+    ]
+    return burials.mark(marks) if marks else 0
 
 
 @in_transaction

@@ -1,6 +1,5 @@
 """Accept a job: admission, plan, one durable transaction, a wake-up for the agents."""
 
-import hashlib
 import json
 import os
 import time
@@ -13,10 +12,10 @@ from django.conf import settings
 from access.actors import Actor
 from access.models import Tenant
 from faultpoints import reach
-from jobs.actions import fleet
+from jobs.actions import fleet, idempotency
 from jobs.actions.spawning import endpoint_specs
 from jobs.actions.transactions import in_transaction
-from jobs.errors import IdempotencyMismatch, InvalidRequest, RequestInFlight
+from jobs.errors import InvalidRequest
 from jobs.models import IdempotencyRecord, Policy, PolicyRevision, Pool
 from jobs.planner import plan_job
 from jobs.planner.plan import Plan
@@ -25,7 +24,6 @@ from jobs.policies.admission import Limits, admit
 from jobs.policies.policy import PolicySpec, parse_policy
 from jobs.states import Reason
 from jobs.transitions import submission
-from jobs.transitions.sql import fetch
 from jobs.transitions.submission import JobRow
 from queueing import tickets
 
@@ -106,7 +104,7 @@ def submit_job(
 @in_transaction
 def _store(row: JobRow, plan: Plan, key: str | None, request_sha256: str) -> tuple[int, bool]:
     if key:
-        _take_key(row.tenant, key)
+        idempotency.hold_key(str(row.tenant), key)
         if earlier := _recorded(row.tenant, key, request_sha256):
             return earlier, True
     wanted = {(task.kind, task.model) for task in plan.tasks}
@@ -119,25 +117,11 @@ def _store(row: JobRow, plan: Plan, key: str | None, request_sha256: str) -> tup
     return job, False
 
 
-def _take_key(tenant: int, key: str) -> None:
-    """Hold the key until the transaction ends, or say that another request holds it."""
-    digest = hashlib.sha256(f"{tenant}:{key}".encode()).digest()
-    number = int.from_bytes(digest[:8], "big", signed=True)
-    if not fetch("select pg_try_advisory_xact_lock(%s)", (number,))[0][0]:
-        raise RequestInFlight(
-            "A request with this Idempotency-Key is still being worked on; try again.",
-            retry_after_seconds=1,
-        )
-
-
 def _recorded(tenant: int, key: str, request_sha256: str) -> int | None:
     record = IdempotencyRecord.objects.filter(tenant_id=tenant, key=key).first()
     if record is None:
         return None
-    if record.request_sha256 != request_sha256:
-        raise IdempotencyMismatch(
-            "This Idempotency-Key was used with another body; use a new key for a new request."
-        )
+    idempotency.check_same(record.request_sha256, request_sha256)
     return record.job_id
 
 

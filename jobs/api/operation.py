@@ -14,13 +14,17 @@ WRITE_PROBLEMS: Final = (400, 401, 403, 404, 409, 413, 415, 503)
 
 @dataclass(frozen=True)
 class Answer:
-    """A successful answer: `shape` names a component, or is empty for other media types."""
+    """A successful answer: `shape` names a component, or is empty for other media types.
+
+    `also` names what is answered in its place, as the query asks.
+    """
 
     status: int = 200
     shape: str = ""
     media_types: tuple[str, ...] = ("application/json",)
     description: str = ""
     headers: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,10 @@ import msgspec
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.openapi import AutoSchema
 
-from jobs.api import query, shapes
+from jobs.api import operator_shapes, query, shapes
 from jobs.api.operation import Answer, Operation
 from jobs.planner.request import JobRequest
+from jobs.planner.requeue import RequeueRequest
 
 PROBLEM: Final = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 REFERENCE: Final = "#/components/schemas/{name}"
@@ -21,6 +22,7 @@ HEADERS: Final[dict[str, str]] = {
     "Last-Event-ID": "The id of the last event that was seen; the stream goes on behind it.",
     "Location": "Where the new object is.",
     "Retry-After": "Seconds to wait.",
+    "X-DAEF-Confirm": "The token of DAEF_ADMIN_REQUEUE_CONFIRM_TOKEN, for many tasks at once.",
     "X-Request-Id": "The id under which the server logged the request.",
     "Idempotent-Replayed": "`true` when the answer repeats an earlier one.",
 }
@@ -67,7 +69,7 @@ class DaefGenerator(SchemaGenerator):
 
 def component_schemas() -> dict[str, Any]:
     """Return the JSON schemas of all bodies and answers."""
-    types = (JobRequest, *shapes.ANSWERS)
+    types = (JobRequest, RequeueRequest, *shapes.ANSWERS, *operator_shapes.ANSWERS)
     _, components = msgspec.json.schema_components(types, ref_template=REFERENCE)
     return dict(sorted(components.items()))
 
@@ -143,7 +145,7 @@ def _responses(operation: Operation, *, public: bool) -> dict[str, Any]:
 
 
 def _answer(answer: Answer) -> dict[str, Any]:
-    schema = {"$ref": REFERENCE.format(name=answer.shape)} if answer.shape else {"type": "string"}
+    schema = _shape(answer)
     described: dict[str, Any] = {
         "description": answer.description or HTTPStatus(answer.status).phrase,
         "headers": _answer_headers(answer.headers),
@@ -154,6 +156,13 @@ def _answer(answer: Answer) -> dict[str, Any]:
             for media_type in answer.media_types
         }
     return described
+
+
+def _shape(answer: Answer) -> dict[str, Any]:
+    named = [{"$ref": REFERENCE.format(name=name)} for name in (answer.shape, *answer.also) if name]
+    if not named:
+        return {"type": "string"}
+    return named[0] if len(named) == 1 else {"anyOf": named}
 
 
 def _answer_headers(names: tuple[str, ...]) -> dict[str, Any]:

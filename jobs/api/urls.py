@@ -3,6 +3,7 @@
 from django.urls import path, re_path
 
 from jobs.api.base import UnknownAddress
+from jobs.api.dead_letters import DeadLettersView
 from jobs.api.docs import DocsView, OpenApiView
 from jobs.api.events import EventsView
 from jobs.api.files import FileContentView, FilesView, FileView
@@ -38,6 +39,7 @@ urlpatterns = [
     path("files/<str:file>/content", FileContentView.as_view()),
     path("policies", PoliciesView.as_view()),
     path("policies/<str:name>", PolicyView.as_view()),
+    path("admin/queue/dead-letter", DeadLettersView.as_view()),
     path("openapi.json", OpenApiView.as_view(), name="openapi"),
     path("docs", DocsView.as_view(), name="docs"),
     re_path(r"", UnknownAddress.as_view()),

@@ -8,7 +8,14 @@ what they count. Nothing here has behaviour; ``jobs/transitions.py`` is the only
 from jobs.models.artifact import Artifact, ArtifactChunk, File
 from jobs.models.attempt import Attempt, TaskLog, UsageEntry
 from jobs.models.event import JobEvent
-from jobs.models.job import Budget, IdempotencyRecord, Job, JobStage
+from jobs.models.job import (
+    Budget,
+    IdempotencyRecord,
+    Job,
+    JobStage,
+    RecordedAnswer,
+    RequeueWindow,
+)
 from jobs.models.policy import ModelEndpoint, Policy, PolicyRevision
 from jobs.models.pool import Capability, Pool, ServedTime
 from jobs.models.task import DeadLetter, Delayed, Edge, Lease, Ready, Task, TaskInput
@@ -34,6 +41,8 @@ __all__ = [
     "PolicyRevision",
     "Pool",
     "Ready",
+    "RecordedAnswer",
+    "RequeueWindow",
     "ServedTime",
     "Task",
     "TaskInput",

@@ -157,3 +157,29 @@ class IdempotencyRecord(models.Model):
     class Meta:
         db_table = "idempotency_record"
         indexes = [models.Index(fields=("created_at",), name="idempotency_age")]
+
+
+class RecordedAnswer(models.Model):
+    """The answer to an operator's request that bore an Idempotency-Key, kept for 24 hours."""
+
+    pk = models.CompositePrimaryKey("actor", "key")
+    actor = models.CharField(max_length=100)
+    key = models.CharField(max_length=255)
+    request_sha256 = models.CharField(max_length=64)
+    answer = models.TextField(help_text="JSON text.")
+    created_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "recorded_answer"
+        indexes = [models.Index(fields=("created_at",), name="recorded_answer_age")]
+
+
+class RequeueWindow(models.Model):
+    """How many requeues were let through in the latest minute (of Unix time): one row."""
+
+    id = models.SmallIntegerField(primary_key=True)
+    minute = models.BigIntegerField()
+    used = models.PositiveIntegerField()
+
+    class Meta:
+        db_table = "requeue_window"

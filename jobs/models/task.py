@@ -164,11 +164,24 @@ class DeadLetter(models.Model):
     kind = models.CharField(max_length=63)
     error_code = models.CharField(max_length=63)
     error_message = models.TextField()
+    fingerprint = models.CharField(
+        max_length=16,
+        default="",
+        db_default="",
+        help_text="Of its cause; empty until a controller has filled it in.",
+    )
     buried_at = models.DateTimeField()
 
     class Meta:
         db_table = "dead_letter"
+        # Each filter's rows in their order; pages and causes never scan the table.
         indexes = [
             models.Index(fields=("-buried_at",), name="dead_letter_newest"),
             models.Index(fields=("job_id",), name="dead_letter_job"),
+            models.Index(fields=("tenant_id", "buried_at"), name="dead_letter_tenant"),
+            models.Index(fields=("error_code", "buried_at"), name="dead_letter_code"),
+            models.Index(fields=("kind", "buried_at"), name="dead_letter_kind"),
+            models.Index(fields=("fingerprint", "buried_at"), name="dead_letter_cause"),
+            # Causes are counted from this one alone.
+            models.Index(fields=("fingerprint", "tenant_id", "job_id"), name="dead_letter_count"),
         ]

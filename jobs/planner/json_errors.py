@@ -14,6 +14,7 @@ UNKNOWN_FIELD = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 MISSING_FIELD = re.compile(r"Object missing required field `(.*)`")
 WRONG_TYPE = re.compile(r"Expected `([^`]*)`, got `([^`]*)`")
 WRONG_LENGTH = re.compile(r"Expected `([^`]*)` of length (<=|>=) (\d+)")
+WRONG_FORM = re.compile(r"Expected `str` matching regex '(.*)'", re.DOTALL)
 WRONG_SIZE = re.compile(r"Expected `([^`]*)` (<=|>=|<|>) (.*)")
 
 KINDS = {
@@ -57,6 +58,8 @@ def _plain(problem: str, kind: inspect.Type | None) -> str:
         return f"must be {_named(match[1])}, not {_named(match[2])}"
     if match := WRONG_LENGTH.fullmatch(problem):
         return _length(match[1], match[2], int(match[3]))
+    if match := WRONG_FORM.fullmatch(problem):
+        return f"must have the form {match[1]}"
     if match := WRONG_SIZE.fullmatch(problem):
         return f"must be {BOUNDS[match[2]]} {_figure(match[3])}"
     return f"{problem[:1].lower()}{problem[1:]}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any, Final
 from uuid import UUID
 
@@ -52,6 +53,27 @@ def task_of(job: Job, identifier: str) -> int:
     if match is None or int(match[1]) != job.pk or int(match[2]) > MAX_TASKS:
         raise missing()
     return task_id(job.pk, int(match[2]))
+
+
+def task_number(identifier: str) -> int | None:
+    """Return the database id of the task called ``job-7-3``; None when it can be no task's name."""
+    match = TASK_NAME.fullmatch(identifier)
+    if match is None or int(match[1]) > MAX_JOB or int(match[2]) > MAX_TASKS:
+        return None
+    return task_id(int(match[1]), int(match[2]))
+
+
+def job_numbers(identifiers: Iterable[str]) -> dict[str, int]:
+    """Return the numbers of jobs by ``job-7`` or uid; what can be no job's is left out."""
+    numbers: dict[str, int] = {}
+    uids: dict[str, UUID] = {}
+    for identifier in identifiers:
+        if (name := JOB_NAME.fullmatch(identifier)) and int(name[1]) <= MAX_JOB:
+            numbers[identifier] = int(name[1])
+        elif UID.fullmatch(identifier):
+            uids[identifier] = UUID(identifier)
+    found = dict(Job.objects.filter(uid__in=uids.values()).values_list("uid", "pk")) if uids else {}
+    return numbers | {text: found[uid] for text, uid in uids.items() if uid in found}
 
 
 def parse_uid(identifier: str) -> UUID:

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from jobs.policies import causes
 from jobs.transitions.sql import execute, fetch, integers
 
 # The lease row is locked while it is expired, so that a heartbeat that comes at the same moment
@@ -101,10 +102,12 @@ BURY_WAITING = """
 with t as (
     update task set status = 'DeadLettered', finished_at = clock_timestamp(),
         error_code = o.code, error_message = o.message
-    from unnest(%(id)s::bigint[], %(code)s::text[], %(message)s::text[]) as o(id, code, message)
+    from unnest(%(id)s::bigint[], %(code)s::text[], %(message)s::text[], %(fingerprint)s::text[])
+        as o(id, code, message, fingerprint)
     where task.id = o.id and task.status = 'Queued'
     returning task.id, task.job_id, task.tenant_id, task.pool_id, task.capability_id,
-        task.priority, task.stage, task.kind, task.fanout, task.error_code, task.error_message
+        task.priority, task.stage, task.kind, task.fanout, task.error_code, task.error_message,
+        o.fingerprint
 ), r as (
     delete from ready r using t where r.pool_id = t.pool_id and r.capability_id = t.capability_id
         and r.priority = t.priority and r.tenant_id = t.tenant_id and r.task_id = t.id
@@ -112,8 +115,9 @@ with t as (
     delete from delayed d using t where d.task_id = t.id
 ), dl as (
     insert into dead_letter (task_id, job_id, tenant_id, kind, error_code, error_message,
-        buried_at)
-    select id, job_id, tenant_id, kind, error_code, error_message, clock_timestamp() from t
+        fingerprint, buried_at)
+    select id, job_id, tenant_id, kind, error_code, error_message, fingerprint, clock_timestamp()
+    from t
 )
 select id, job_id, stage, fanout from t
 """
@@ -193,5 +197,6 @@ def bury_waiting(tasks: list[tuple[int, str, str]]) -> list[BuriedTask]:
         "id": integers(task for task, _, _ in tasks),
         "code": [code for _, code, _ in tasks],
         "message": [message for _, _, message in tasks],
+        "fingerprint": [causes.fingerprint(code, message) for _, code, message in tasks],
     }
     return [BuriedTask(*row) for row in fetch(BURY_WAITING, parameters)]

@@ -55,8 +55,9 @@ def delete_unused_artifacts(*, days: int) -> int:
 
 
 def delete_keys(*, hours: int) -> int:
-    """Delete idempotency records older than that."""
-    statement = (
-        "delete from idempotency_record where created_at < now() - make_interval(hours => %s)"
+    """Delete what is kept of Idempotency-Keys that are older than that."""
+    old = "created_at < now() - make_interval(hours => %s)"
+    return sum(
+        execute(f"delete from {table} where {old}", (hours,))
+        for table in ("idempotency_record", "recorded_answer")
     )
-    return execute(statement, (hours,))

@@ -7,21 +7,27 @@ is not touched, and the caller learns of it by its absence.
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from jobs.policies import causes
+from jobs.states import TaskStatus
 from jobs.transitions.sql import columns, fetch, integers
+
+UNKNOWN = "unknown"
+"""The code of a dead letter whose worker named none."""
 
 # The task is found by its row address, looked up by key: steady whatever the planner believes of
 # the table's size. Everything else hangs on the rows that passed the fence. Settled tasks leave
 # their lease, and an empty lease leaves the table.
-END_SHARES = """
+END_SHARES = f"""
 with o as materialized (
     select o.*, (select x.ctid from task x where x.id = o.id) as address
     from unnest(%(id)s::bigint[], %(epoch)s::int[], %(owner)s::bigint[], %(status)s::text[],
         %(outcome)s::text[], %(given_back)s::int[], %(delay_seconds)s::float[],
         %(result)s::text[], %(result_sha256)s::text[], %(error_code)s::text[],
         %(error_message)s::text[], %(input_tokens)s::bigint[], %(output_tokens)s::bigint[],
-        %(cost_nano_usd)s::bigint[], %(workers_lost)s::int[])
+        %(cost_nano_usd)s::bigint[], %(workers_lost)s::int[], %(fingerprint)s::text[])
         as o(id, epoch, owner, status, outcome, given_back, delay_seconds, result, result_sha256,
-            error_code, error_message, input_tokens, output_tokens, cost_nano_usd, workers_lost)
+            error_code, error_message, input_tokens, output_tokens, cost_nano_usd, workers_lost,
+            fingerprint)
 ), t as (
     update task t set status = o.status, attempt = t.attempt - o.given_back, owner = null,
         result = o.result, result_sha256 = o.result_sha256, error_code = o.error_code,
@@ -38,7 +44,7 @@ with o as materialized (
     returning t.id, t.epoch, t.job_id, t.tenant_id, t.pool_id, t.priority, t.capability_id,
         t.stage, t.kind, t.generation, t.attempt + o.given_back as number, t.started_at, t.fanout,
         t.ceiling_nano_usd, t.status, o.owner, o.outcome, o.delay_seconds, o.error_code,
-        o.error_message, o.input_tokens, o.output_tokens, o.cost_nano_usd
+        o.error_message, o.input_tokens, o.output_tokens, o.cost_nano_usd, o.fingerprint
 ), a as (
     insert into attempt (task_id, epoch, generation, number, owner, started_at, finished_at,
         outcome, error_code, error_message, input_tokens, output_tokens, cost_nano_usd)
@@ -55,9 +61,9 @@ with o as materialized (
     where t.status = 'Queued' and t.delay_seconds > 0
 ), dl as (
     insert into dead_letter (task_id, job_id, tenant_id, kind, error_code, error_message,
-        buried_at)
-    select t.id, t.job_id, t.tenant_id, t.kind, coalesce(t.error_code, 'unknown'),
-        coalesce(t.error_message, ''), clock_timestamp()
+        fingerprint, buried_at)
+    select t.id, t.job_id, t.tenant_id, t.kind, coalesce(t.error_code, '{UNKNOWN}'),
+        coalesce(t.error_message, ''), t.fingerprint, clock_timestamp()
     from t where t.status = 'DeadLettered'
 ), lu as (
     update lease l set task_ids = array(
@@ -112,6 +118,7 @@ class ShareEnd(NamedTuple):
     output_tokens: int = 0
     cost_nano_usd: int = 0
     workers_lost: int = 0
+    fingerprint: str = ""
 
 
 class EndedShare(NamedTuple):
@@ -167,11 +174,19 @@ class RecordedShare(NamedTuple):
 
 def end_shares(shares: Sequence[ShareEnd]) -> list[EndedShare]:
     """End these shares where they are still held; the others are missing from the answer."""
-    ordered = sorted(shares)
+    ordered = sorted(map(_marked, shares))
     parameters = columns(ordered, ShareEnd._fields)
     parameters["ids"] = integers(share.id for share in ordered)
     parameters["owners"] = integers(sorted({share.owner for share in ordered}))
     return [EndedShare(*row) for row in fetch(END_SHARES, parameters)]
+
+
+def _marked(share: ShareEnd) -> ShareEnd:
+    """A dead letter's share with the fingerprint of its cause."""
+    if share.status != TaskStatus.DEAD_LETTERED:
+        return share
+    cause = causes.fingerprint(share.error_code or UNKNOWN, share.error_message or "")
+    return share._replace(fingerprint=cause)
 
 
 def record_usage(rows: Sequence[UsageRow]) -> None:

@@ -143,6 +143,7 @@ def test_every_daef_command_is_in_the_commands_page_and_no_other():
     ("words", "heading"),
     [
         (states.TaskStatus, "Task"),
+        (states.SkipReason, "Requeue"),
         (states.EdgeKind, "Edges"),
         (states.AttemptOutcome, "Attempt"),
         (states.JobStatus, "Job"),

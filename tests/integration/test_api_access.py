@@ -32,6 +32,7 @@ LIST = (401, 401, 200, 200, 200, 200, 403)
 OWN_LIST = (401, 401, 200, 200, 200, 403, 403)
 PUBLIC = (200,) * 7
 NOTHING = (404,) * 7
+OPERATORS = (401, 401, 403, 403, 403, 200, 403)
 
 MATRIX = {
     "GET jobs": LIST,
@@ -56,6 +57,8 @@ MATRIX = {
     "GET files/<str:file>/content": OWN,
     "GET policies": LIST,
     "GET policies/<str:name>": LIST,
+    "GET admin/queue/dead-letter": OPERATORS,
+    "POST admin/queue/dead-letter": (401, 401, 403, 403, 403, 400, 403),
     "GET openapi.json": PUBLIC,
     "GET docs": PUBLIC,
     "GET ": NOTHING,

@@ -3,7 +3,7 @@
 import pytest
 
 from access.actors import LOCAL_OPERATOR
-from jobs import reaper, ticketer
+from jobs import keeper, ticketer
 from jobs.actions import control
 from jobs.actions.settle import SettleStatus
 from jobs.errors import StateConflict
@@ -180,7 +180,7 @@ def test_a_retry_leaves_cancelled_what_needs_a_task_that_the_failing_job_cancell
     )
     worker = register()
     worker.fail(worker.claim(1))
-    reaper.close_jobs()
+    keeper.close_jobs()
     assert statuses(job) == ["DeadLettered", "Cancelled", "Cancelled"]
     assert control.retry_job(job_id=job.pk, actor=LOCAL_OPERATOR) == 1
     worker.succeed(worker.claim())

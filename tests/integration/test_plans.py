@@ -8,12 +8,23 @@ from django.test.utils import CaptureQueriesContext
 
 from jobs import keeper, reaper, ticketer
 from jobs.models import Job, Task
+from jobs.queries.dead_letters import DeadLetterFilter, list_causes, list_dead_letters
+from jobs.transitions import burials
 from jobs.transitions.sql import execute, fetch
-from tests.integration.scenario import register, submit_echo
+from tests.integration.scenario import register, submit_echo, tenant
 
 JOBS = 20
 TASKS_PER_JOB = 50_000
-LARGE = ("task", "ready", "task_input", "attempt", "edge", "job_event", "usage_entry")
+LARGE = (
+    "task",
+    "ready",
+    "task_input",
+    "attempt",
+    "edge",
+    "job_event",
+    "usage_entry",
+    "dead_letter",
+)
 
 # Emptied by TRUNCATE afterwards: a rollback would leave a million dead rows to the tests behind.
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(400)]
@@ -113,3 +124,49 @@ def test_no_hot_statement_scans_a_table_with_a_million_queued_tasks():
     before = scans_of_large_tables(hot_statements())
     execute("analyze")
     assert before + scans_of_large_tables(hot_statements()) == []
+
+
+def fill_dead_letters() -> None:
+    """Fifty thousand dead letters of fifty causes in a hundred jobs of ten tenants."""
+    execute(
+        "insert into dead_letter (task_id, job_id, tenant_id, kind, error_code, error_message, "
+        "fingerprint, buried_at) select (1 + n %% 100)::bigint << 20 | n, 1 + n %% 100, "
+        "1 + n %% 10, 'kind-' || n %% 20, 'code-' || n %% 50, 'message ' || n, "
+        "left(md5((n %% 50)::text), 16), now() - make_interval(secs => n) "
+        "from generate_series(1, 50000) n"
+    )
+    execute("vacuum analyze dead_letter")
+
+
+def dead_letter_statements() -> list[str]:
+    """Every read of dead letters: pages, their filters, causes, the oldest of a cause."""
+    wanted = [
+        DeadLetterFilter(),
+        DeadLetterFilter(tenant="tenant-1"),
+        DeadLetterFilter(job="job-7"),
+        DeadLetterFilter(kind="kind-7"),
+        DeadLetterFilter(error_code="code-7"),
+        DeadLetterFilter(cause="0123456789abcdef", tenant="tenant-1"),
+    ]
+    with CaptureQueriesContext(connection) as queries:
+        for each in wanted:
+            list_dead_letters(each, limit=50, offset=0)
+        list_causes(wanted[0], limit=50, offset=0)
+        burials.oldest_of("0123456789abcdef", limit=100)
+        keeper.mark_causes()
+    return [query["sql"] for query in queries.captured_queries]
+
+
+def test_no_read_of_fifty_thousand_dead_letters_scans_them():
+    for number in range(11):
+        tenant(f"tenant-{number}")
+    fill_dead_letters()
+    statements = dead_letter_statements()
+    total = [s for s in statements if s.startswith("select count(*)") and "where true" in s]
+    assert len(total) == 1
+    statements.remove(total[0])  # How many there are at all is counted, wherever that is cheap.
+    scans = scans_of_large_tables(statements)
+    assert [scan for scan in scans if scan.startswith("Seq Scan on dead_letter")] == []
+    grouped = next(s for s in statements if "by_job" in s)
+    plan = "\n".join(row[0] for row in fetch("explain " + grouped.replace("%", "%%")))
+    assert "Index Only Scan using dead_letter_count" in plan

@@ -32,8 +32,10 @@ from jobs.actions.settle import (
 )
 from jobs.errors import StateConflict
 from jobs.models import Job, Lease, Task
-from jobs.states import TASK_ENDS
+from jobs.states import TASK_ENDS, task_name
 from jobs.transitions.sql import execute, fetch
+from tests.integration.burials import requeue
+from tests.integration.orders import graphs, limits, owners
 from tests.integration.reports import Outcome, outcomes, report_of
 from tests.integration.scenario import (
     LEASE_SECONDS,
@@ -48,23 +50,6 @@ WORKERS = 3
 BOBS_LIMIT = 3
 workers = st.integers(0, WORKERS - 1)
 picks = st.integers(0, 10_000)
-owners = st.sampled_from(["alice", "bob"])
-limits = st.fixed_dictionaries(
-    {},
-    optional={
-        "max_parallelism": st.integers(1, 3),
-        "max_attempts": st.integers(1, 3),
-        "max_failed_percent": st.sampled_from([0, 50]),
-        "priority": st.sampled_from(["interactive", "batch"]),
-    },
-)
-graphs = st.lists(
-    st.tuples(
-        st.sampled_from(["echo", "echo", "chat"]), st.integers(0, 63), st.sampled_from([0, 1])
-    ),
-    min_size=1,
-    max_size=6,
-)
 
 
 class Fabric(RuleBasedStateMachine):
@@ -130,6 +115,21 @@ class Fabric(RuleBasedStateMachine):
         dead = sorted(t for t, row in self.model.rows.items() if row.status == "DeadLettered")
         dead = dead or sorted(self.model.rows) or [self.some_job(0).pk << TASK_BITS]
         self.try_control(control.retry_job, self.some_job(dead[pick % len(dead)], exact=True))
+
+    @rule(mask=st.integers(0, 255), pick=picks, dry_run=st.booleans())
+    def requeue(self, mask: int, pick: int, dry_run: bool) -> None:
+        """Some dead letters of any jobs, and a task that may be anything."""
+        dead = sorted(t for t, row in self.model.rows.items() if row.status == "DeadLettered")
+        every = sorted(self.model.rows) or [self.some_job(0).pk << TASK_BITS | 1]
+        wanted = {task for n, task in enumerate(dead) if mask >> n % 8 & 1}
+        names = list(map(task_name, [*sorted(wanted), every[pick % len(every)]]))
+        execute("delete from requeue_window")
+        answer = requeue(names, dry_run=dry_run)
+        assert answer["requeued"] + len(answer["skipped"]) == len(names) == answer["requested"]
+        before = {task: self.model.rows[task].generation for task in dead}
+        self.check(reopening=not dry_run)
+        opened = [t for t in dead if self.model.rows[t].generation > before[t]]
+        assert dry_run or answer["requeued"] == len({*map(task_name, opened)} & {*names})
 
     # ── agents ───────────────────────────────────────────────────────────────────────────────────
 

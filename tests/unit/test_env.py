@@ -95,3 +95,17 @@ def test_a_wrong_dsn_is_refused_without_its_password(dsn):
 def test_a_redis_address_takes_password_and_database():
     url = env.redis_url("DAEF_REDIS_ADDR", "h:6379", password="a/b", database=3)
     assert url == "redis://:a%2Fb@h:6379/3"
+
+
+@pytest.mark.parametrize("token", ["", "yes", "a-b_c.d~e+f/g==!", "x" * 512])
+def test_what_can_stand_in_a_header_is_taken(token):
+    assert env.header_text("DAEF_X", token) == token
+
+
+@pytest.mark.parametrize(
+    "token", ["hunter2,yes", "hunter2 yes", "hunter2é", "hunter2\n", "x" * 513]
+)
+def test_what_can_not_stand_in_a_header_is_refused_without_showing_it(token):
+    with pytest.raises(env.BadSetting, match="DAEF_X") as refusal:
+        env.header_text("DAEF_X", token)
+    assert "hunter2" not in str(refusal.value)
