@@ -12,6 +12,7 @@ from typing import Final
 
 from django.conf import settings
 
+from access.throttles import counted
 from jobs.errors import ConfirmationRequired, InvalidRequest, RateLimited
 from jobs.transitions.sql import fetch
 
@@ -21,19 +22,10 @@ CONFIRM_HEADER: Final = "X-DAEF-Confirm"
 # counts in the minute in which it acts, and what it is told to wait is exact.
 TURN: Final = "select pg_advisory_xact_lock(20264, 1)"
 
-TAKE: Final = """
-with clock as materialized (
-    select extract(epoch from clock_timestamp()) as now
-), taken as (
-    insert into requeue_window (id, minute, used) select 1, floor(now / 60), 1 from clock
-    on conflict (id) do update set
-        used = case when requeue_window.minute >= excluded.minute
-            then requeue_window.used + 1 else 1 end,
-        minute = greatest(requeue_window.minute, excluded.minute)
-    where requeue_window.minute < excluded.minute or requeue_window.used < %(most)s
-    returning used
-)
-select (select used from taken), ceil(60 - mod(now, 60))::int from clock
+TAKE: Final = f"""
+with taken as ({counted("requeue_window", "id", "select 1", most="%(most)s")})
+select (select used from taken),
+    ceil(60 - mod(extract(epoch from statement_timestamp()), 60))::int
 """
 
 USED: Final = """

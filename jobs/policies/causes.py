@@ -42,6 +42,7 @@ ADVICE: Final[dict[str, str]] = {
     "artifact_unwritable": "Requeue; if it repeats, look at the control plane's log.",
     "executor_error": "Look at the agent's log for what was raised, mend it, then requeue.",
     "sleep_ms_invalid": "Submit again with another sleep_ms: " + _SAME_INPUT,
+    "result_too_large": "Submit again so that each task brings less: a requeue ends here again.",
     "result_invalid": "A bug of the executor: update it on the agents, then requeue.",
     "kind_unknown": "Update the agents so that they have this executor, then requeue.",
     "kind_unavailable": "Install requirements-models.txt on the agents, then requeue.",

@@ -1,11 +1,12 @@
 """Every test of the domain ends with a sound database, whatever it did."""
 
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
 
-CALM_SECONDS = 10
+from tests.integration.minutes import early_in_a_minute
+
+CALM_SECONDS = 10.0
 """As long as a test may take that counts what happens in one minute."""
 
 
@@ -14,14 +15,9 @@ def calm_minute(db: None) -> Callable[[], int]:
     """Waits until no minute begins for a while; answers the seconds left, by the database."""
     from jobs.transitions.sql import fetch
 
-    def seconds_left() -> int:
-        left = fetch("select ceil(60 - mod(extract(epoch from clock_timestamp()), 60))::int")
-        return int(left[0][0])
-
-    deadline = time.monotonic() + 30
-    while seconds_left() < CALM_SECONDS and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return seconds_left
+    early_in_a_minute(CALM_SECONDS)
+    left = "select ceil(60 - mod(extract(epoch from clock_timestamp()), 60))::int"
+    return lambda: int(fetch(left)[0][0])
 
 
 @pytest.fixture
