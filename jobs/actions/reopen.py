@@ -50,9 +50,9 @@ def examine(asked: Sequence[int], *, lock: bool) -> Prospect:
     scope = sorted({*asked, *below})
     needed = _needed_outside(edges, scope)
     if lock:
-        # What was spawned may end at this moment: then first, before its edges are cut. So may
-        # parents that are needed: then it is known whether they succeeded.
-        reopening.lock_open(sorted({*reopening.spawned(scope), *needed}))
+        # What was spawned may end at this moment: then first, before its edges are cut.
+        reopening.lock_open(reopening.spawned(scope))
+    # Whoever ends a parent locks its dependents: those that are needed stand still from here on.
     found = reopening.lock(scope) if lock else reopening.look(scope)
     before = {task.id: task for task in found}
     statuses = {task.id: task.status for task in (*found, *reopening.look(needed))}
