@@ -94,6 +94,22 @@ class RequestWindow(models.Model):
         return f"{self.used} requests in minute {self.minute}"
 
 
+class LoginWindow(models.Model):
+    """How often somebody tried to log in, as one name or from one address, in a minute."""
+
+    subject = models.CharField(
+        max_length=64, primary_key=True, help_text="SHA-256 of the name or address."
+    )
+    minute = models.BigIntegerField()
+    used = models.PositiveIntegerField()
+
+    class Meta:
+        db_table = "login_window"
+
+    def __str__(self) -> str:
+        return f"{self.used} attempts in minute {self.minute}"
+
+
 class FirstLogin(models.Model):
     """A link that logs the local operator in; it is deleted when it is used."""
 

@@ -17,6 +17,9 @@ class Action(StrEnum):
     JOB_SUSPEND = "job_suspend"
     JOB_RESUME = "job_resume"
     JOB_RETRY = "job_retry"
+    LOGIN = "login"
+    LOGOUT = "logout"
+    PASSWORD_CHANGE = "password_change"  # noqa: S105 (a word, no password)
     TENANT_CREATE = "tenant_create"
     TOKEN_CREATE = "token_create"  # noqa: S105 (a word, no password)
     TOKEN_REVOKE = "token_revoke"  # noqa: S105
@@ -47,6 +50,9 @@ DETAILS: Final[dict[Action, frozenset[str]]] = {
     Action.JOB_SUSPEND: frozenset({"code"}),
     Action.JOB_RESUME: frozenset({"code"}),
     Action.JOB_RETRY: frozenset({"code", "tasks"}),
+    Action.LOGIN: frozenset({"code", "method"}),
+    Action.LOGOUT: frozenset({"code"}),
+    Action.PASSWORD_CHANGE: frozenset({"code"}),
     Action.TENANT_CREATE: frozenset({"code", "max_running_tasks", "weight"}),
     Action.TOKEN_CREATE: frozenset({"code", "expires_at", "prefix", "scopes"}),
     Action.TOKEN_REVOKE: frozenset({"code", "prefix"}),

@@ -1,13 +1,23 @@
-"""The console's site: unfold's, with the fabric's dashboard as its first page."""
+"""The console's site: unfold's, with the fabric's dashboard as its first page.
+
+Who comes and goes is recorded here, where it happens; nothing waits for Django's signals.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.contrib.auth.decorators import login_not_required
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.decorators import method_decorator
+from django.views.decorators.cache import never_cache
 from unfold.sites import UnfoldAdminSite
+
+from access import logins
+from daef_site.console_login import ConsoleLoginView, origin_of
 
 
 class ConsoleSite(UnfoldAdminSite):
@@ -30,6 +40,51 @@ class ConsoleSite(UnfoldAdminSite):
     def figures(self, request: HttpRequest) -> HttpResponse:
         """Answer the part of the dashboard that the browser asks for again."""
         return TemplateResponse(request, "console/dashboard.html", _dashboard(request))
+
+    @method_decorator(never_cache)
+    @login_not_required
+    def login(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponseBase:
+        """Answer the login page, or log in. Those who are in go to the dashboard."""
+        home = reverse("admin:index", current_app=self.name)
+        if request.method == "GET" and self.has_permission(request):
+            return HttpResponseRedirect(home)
+        view = ConsoleLoginView.as_view(
+            extra_context={
+                **self.each_context(request),
+                "title": "Log in",
+                "subtitle": None,
+                "app_path": request.get_full_path(),
+                "username": request.user.get_username(),
+                **(extra_context or {}),
+            },
+            next_page=home,
+        )
+        return view(request)
+
+    @method_decorator(never_cache)
+    @transaction.atomic
+    def logout(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> TemplateResponse:
+        """End the session."""
+        name = request.user.get_username()
+        response = super().logout(request, extra_context)
+        if not request.user.is_authenticated:
+            logins.record_logout(name, origin=origin_of(request))
+        return response
+
+    @transaction.atomic
+    def password_change(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Answer the form with which users change their own password, or change it."""
+        response = super().password_change(request, extra_context)
+        if isinstance(response, HttpResponseRedirect):
+            name = request.user.get_username()
+            logins.record_password_change(name, origin=origin_of(request))
+        return response
 
     def app_index(
         self, request: HttpRequest, app_label: str, extra_context: dict[str, Any] | None = None

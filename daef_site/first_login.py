@@ -9,6 +9,7 @@ from typing import Final
 from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth import login
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import path, reverse
@@ -16,15 +17,20 @@ from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
-from access import first_login
-from access.errors import NotAllowed
+from access import first_login, logins
+from access.errors import BadCredentials, NotAllowed, RateExceeded
 from daef_site import env, fabric
+from daef_site.console_login import origin_of
+from daef_site.https import client_address
 
 SESSION_SECONDS: Final = 12 * 3600
 """How long the operator stays logged in: a working day."""
 
 SPENT: Final = "This link was used or has expired. Get another: python manage.py first_login"
 ELSEWHERE: Final = "This link works on the fabric's own machine only, by a loopback address."
+
+METHOD: Final = "link"
+"""How the audit log tells this way in from a password."""
 
 View = Callable[..., HttpResponse]
 
@@ -81,17 +87,29 @@ def ask(request: HttpRequest, secret: str) -> HttpResponse:
 @require_POST
 def log_in(request: HttpRequest) -> HttpResponse:
     """Use the link up and log the operator in."""
-    secret, now = request.POST.get("secret", ""), timezone.now()
-    if not first_login.is_open(secret, now=now):
-        return _told(request, SPENT, 410)
+    origin = origin_of(request)
     try:
-        operator = first_login.local_operator()
-    except NotAllowed as error:
-        return _told(request, str(error), 409)
-    if not first_login.redeem(secret, now=now):
-        return _told(request, SPENT, 410)
+        logins.take_attempt("", address=client_address(request), method=METHOD, origin=origin)
+        return _log_in(request)
+    except RateExceeded as error:
+        response = _told(request, error.detail, 429)
+        response["Retry-After"] = str(error.retry_after_seconds)
+        return response
+    except (BadCredentials, NotAllowed) as error:
+        logins.record_refusal("", code=error.code, method=METHOD, origin=origin)
+        return _told(request, error.detail, 410 if isinstance(error, BadCredentials) else 409)
+
+
+@transaction.atomic
+def _log_in(request: HttpRequest) -> HttpResponse:
+    """All of it or nothing: a link that led nowhere is not used up."""
+    if not first_login.redeem(request.POST.get("secret", ""), now=timezone.now()):
+        raise BadCredentials(SPENT)
+    operator = first_login.local_operator()
     login(request, operator, backend="django.contrib.auth.backends.ModelBackend")
     request.session.set_expiry(SESSION_SECONDS)
+    logins.give_back("", address=client_address(request))
+    logins.record_login(operator.get_username(), method=METHOD, origin=origin_of(request))
     return HttpResponseRedirect(reverse("admin:index"))
 
 

@@ -1,4 +1,4 @@
-"""Whether a request came by https, as a proxy that is trusted says."""
+"""What proxies that are trusted say of a request: whether it came by https, and from whom."""
 
 from __future__ import annotations
 
@@ -26,6 +26,17 @@ class TrustedProxyMiddleware:
         if told and noted and _is_trusted(request.META.get("REMOTE_ADDR", "")):
             request.META[noted[0]] = told
         return self.get_response(request)
+
+
+def client_address(request: HttpRequest) -> str:
+    """Return who stands before the proxies that are trusted; the peer itself where none is.
+
+    Good for counting attempts, not for letting anybody in: a trusted peer could write anything.
+    """
+    peer = str(request.META.get("REMOTE_ADDR", ""))
+    named = str(request.META.get("HTTP_X_FORWARDED_FOR", "")).split(",")
+    chain = [peer, *(address.strip() for address in reversed(named) if address.strip())]
+    return next((address for address in chain if not _is_trusted(address)), chain[-1])
 
 
 def _is_trusted(peer: str) -> bool:

@@ -11,8 +11,10 @@ from django.db import connection
 
 from access.authentication import authenticate_header
 from access.errors import RateExceeded
+from access.logins import MOST_FOR_A_NAME
 from access.models import Tenant
 from access.throttles import take_submission
+from audit.models import AuditEntry
 from tests.architecture.source import ROOT
 from tests.integration.minutes import early_in_a_minute
 from tests.integration.overlap import overlapping
@@ -74,6 +76,12 @@ def test_two_processes_submit_exactly_as_often_as_a_tenant_may():
 def test_two_processes_ask_exactly_as_often_as_a_token_may():
     token = make_token("ci", "tenant:alpha", requests_per_minute=MOST)
     assert in_two_processes("request", token) == MOST
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_processes_try_exactly_as_many_passwords_of_a_name_as_they_may():
+    assert in_two_processes("login", "olga") == MOST_FOR_A_NAME
+    assert AuditEntry.objects.filter(action="login", result="refused").count() == 1
 
 
 @pytest.mark.django_db(transaction=True)

@@ -7,6 +7,7 @@ many were let through. The database is that of the settings.
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from threading import get_ident
 
 import django
 
@@ -17,10 +18,15 @@ from django.db import connection  # noqa: E402
 
 from access.authentication import authenticate_header  # noqa: E402
 from access.errors import AccessError  # noqa: E402
+from access.logins import take_attempt  # noqa: E402
 from access.throttles import take_submission  # noqa: E402
+from audit.events import INTERNAL  # noqa: E402
 
 WORKS = {
     "submission": lambda subject: take_submission(int(subject)),
+    "login": lambda subject: take_attempt(
+        subject, address=str(get_ident()), method="password", origin=INTERNAL
+    ),
     "request": lambda subject: authenticate_header(f"Bearer {subject}"),
 }
 
