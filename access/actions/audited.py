@@ -13,6 +13,7 @@ from access.actors import OPERATOR, Actor
 from access.errors import AccessError, NotAllowed
 from audit.events import Action, Origin, Result
 from audit.recorder import Detail, record
+from faultpoints import reach
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +30,8 @@ class Trail:
 
     def record(self, result: Result, details: Mapping[str, Detail]) -> int:
         """Append the entry; the last step of the transaction that does what it tells."""
+        if result == Result.OK:
+            reach("action.after_update_before_audit")
         return record(
             action=self.action,
             result=result,
