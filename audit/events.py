@@ -24,6 +24,7 @@ class Action(StrEnum):
     TOKEN_CREATE = "token_create"  # noqa: S105 (a word, no password)
     TOKEN_REVOKE = "token_revoke"  # noqa: S105
     DEAD_LETTER_REQUEUE = "dead_letter_requeue"
+    STORE_RESTORED = "store_restored"
 
 
 class Result(StrEnum):
@@ -59,6 +60,7 @@ DETAILS: Final[dict[Action, frozenset[str]]] = {
     Action.DEAD_LETTER_REQUEUE: frozenset(
         {"cause", "code", "requested", "request_sha256", "requeued", "skipped", "tenants"}
     ),
+    Action.STORE_RESTORED: frozenset({"changed", "next_job", "tasks", "workers"}),
 }
 """What ``details`` of each action may hold: counts and codes, never payloads or secrets."""
 

@@ -18,12 +18,14 @@ import redis
 from django.conf import settings
 from django.db import connection, connections
 
+from audit.events import INTERNAL
 from daef_site import checks, env, fabric, first_login, ports, stores
 from daef_site import settings as site_settings
 from daef_site.exposure import EVERY_DOOR, HTTP
 from daef_site.migrations_lock import apply_migrations
 from daef_site.processes import CannotStart, Wish, start_agents, start_gateway
 from daef_site.supervisor import Child, StopAsked, Supervisor, ignore_signals, listen_for_stop, say
+from jobs.actions import restoring
 
 # How long to wait for the fabric.json of a fabric that is just starting.
 JOIN_SECONDS = 90.0
@@ -64,7 +66,7 @@ def _stop(supervisor: Supervisor) -> None:
 
 
 def _run(wish: Wish, supervisor: Supervisor) -> None:
-    lock = _take_lock(settings.DAEF_DATA_DIR)
+    lock = take_lock(settings.DAEF_DATA_DIR)
     if lock is None and wish.alone:
         raise CannotStart(
             f"a fabric already runs in {settings.DAEF_DATA_DIR} (pid "
@@ -89,7 +91,7 @@ def _require_free_ports(wish: Wish) -> None:
         ports.require_free(*settings.DAEF_GRPC_ADDR, "DAEF_GRPC_ADDR")
 
 
-def _take_lock(data: Path) -> IO[str] | None:
+def take_lock(data: Path) -> IO[str] | None:
     """The open, locked file; None where another process holds it."""
     file = (data / "lock").open("a+", encoding="ascii")
     try:
@@ -140,6 +142,7 @@ def _own(wish: Wish, supervisor: Supervisor) -> None:
     _say_warnings(checks.require_safe_stores(processes=processes, migrated=False))
     _migrate()
     _require_callers(wish)
+    _notice_restored()
     fabric.write(
         data,
         fabric.Fabric(
@@ -176,6 +179,12 @@ def _require_callers(wish: Wish) -> None:
     finally:
         # The supervisor must not hold a session for days.
         connection.close()
+
+
+def _notice_restored() -> None:
+    if restored := restoring.notice(INTERNAL):
+        say("postgres", str(restored))
+    connection.close()
 
 
 def _migrate() -> None:

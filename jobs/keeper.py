@@ -9,7 +9,8 @@ import time
 
 from django.conf import settings
 
-from jobs.actions import fleet, retention
+from audit.events import INTERNAL
+from jobs.actions import fleet, restoring, retention
 from jobs.actions.control import close_tasks
 from jobs.actions.finish import end_jobs_without_open_tasks, moved_delta
 from jobs.actions.transactions import in_transaction
@@ -59,6 +60,8 @@ class Keeper:
         if time.monotonic() - self._retained_at > RETENTION_SECONDS:
             self._retained_at = time.monotonic()
             counts |= retention.clean_up(days=settings.DAEF_RETENTION_DAYS)
+            # A standby may have taken over meanwhile, without what it had not received.
+            restoring.notice(INTERNAL)
         return counts
 
 

@@ -67,12 +67,16 @@ def register(registration: Registration) -> Worker:
     Raises LeaseNotHeld when the incarnation is known: each process start needs its own.
     """
     pool, _ = Pool.objects.get_or_create(name=registration.pool)
-    worker = workers.insert_worker(
-        registration, pool=pool.pk, models=reachable(registration.models)
-    )
+    models = reachable(registration.models)
+    worker = _insert(registration, pool.pk, models)
     if worker is None:
         raise LeaseNotHeld("this incarnation has registered before; start with a fresh UUID")
     return Worker.objects.select_related("pool").get(pk=worker)
+
+
+@in_transaction
+def _insert(registration: Registration, pool: int, models: Sequence[str]) -> int | None:
+    return workers.insert_worker(registration, pool=pool, models=models)
 
 
 def reachable(models: Sequence[str]) -> list[str]:

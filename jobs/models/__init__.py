@@ -18,6 +18,7 @@ from jobs.models.job import (
 )
 from jobs.models.policy import ModelEndpoint, Policy, PolicyRevision
 from jobs.models.pool import Capability, Pool, ServedTime
+from jobs.models.store import StoreIdentity
 from jobs.models.task import DeadLetter, Delayed, Edge, Lease, Ready, Task, TaskInput
 from jobs.models.worker import Worker
 
@@ -44,6 +45,7 @@ __all__ = [
     "RecordedAnswer",
     "RequeueWindow",
     "ServedTime",
+    "StoreIdentity",
     "Task",
     "TaskInput",
     "TaskLog",

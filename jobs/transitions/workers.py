@@ -5,10 +5,17 @@ from typing import Any, NamedTuple
 
 from jobs.transitions.sql import execute, fetch, integers
 
+# A worker's number owns leases, and agents outlive a database that is restored from a backup: the
+# numbers of the time after it must never be given out again. So they follow the clock, which does
+# not go back with it: milliseconds since 2026, or one more than the newest.
+LOCK_REGISTRATION = "select pg_advisory_xact_lock(20263, 0)"
+
 INSERT_WORKER = """
-insert into worker (incarnation, token_fingerprint, tenant_id, name, node, pool_id, slots,
+insert into worker (id, incarnation, token_fingerprint, tenant_id, name, node, pool_id, slots,
     free_slots, kinds, model_names, version, state, registered_at, heartbeat_at)
-values (%(incarnation)s, %(token_fingerprint)s, %(tenant)s, %(name)s, %(node)s, %(pool)s,
+values (greatest((select coalesce(max(id), 0) + 1 from worker),
+        floor(extract(epoch from clock_timestamp() - timestamptz '2026-01-01 00:00Z') * 1000)),
+    %(incarnation)s, %(token_fingerprint)s, %(tenant)s, %(name)s, %(node)s, %(pool)s,
     %(slots)s, %(slots)s, %(kinds)s::text[], %(models)s::text[], %(version)s, 'Active', now(),
     now())
 on conflict (incarnation) do nothing
@@ -33,7 +40,11 @@ class RenewedLease(NamedTuple):
 
 
 def insert_worker(registration: Any, *, pool: int, models: Sequence[str]) -> int | None:
-    """The id of the new incarnation's row; None when the incarnation is taken."""
+    """The id of the new incarnation's row; None when the incarnation is taken.
+
+    Locks registrations until the transaction ends.
+    """
+    fetch(LOCK_REGISTRATION)
     rows = fetch(
         INSERT_WORKER,
         {

@@ -10,10 +10,12 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
+from audit.events import INTERNAL
 from daef_site import checks, env, ports
 from daef_site.children import exit_with_parent
 from daef_site.exposure import GRPC
 from jobs import explainer, keeper, reaper, ticketer
+from jobs.actions import restoring
 from jobs.rpc import server as rpc_server
 
 logger = logging.getLogger(__name__)
@@ -52,6 +54,7 @@ def _check_surroundings() -> None:
     """Raise NoStore, UnsafeConfiguration or CommandError before anything starts in vain."""
     try:
         _warn(checks.require_safe_stores(processes=1, migrated=True))
+        restoring.notice(INTERNAL)
     finally:
         connection.close()
     try:
