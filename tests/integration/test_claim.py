@@ -11,12 +11,15 @@ from django.utils import timezone
 from jobs import reaper
 from jobs.models import Budget, Lease, Pool, Ready, Task
 from jobs.transitions import claiming
+from jobs.transitions.settling import UsageRow
+from jobs.transitions.sql import execute
 from tests.integration.scenario import (
     register,
     reloaded,
     statuses,
     submit_echo,
     submit_pipeline,
+    success,
     tenant,
 )
 
@@ -247,3 +250,78 @@ def test_workers_that_claim_at_the_same_time_keep_the_parallelism_of_a_job():
     for thread in threads:
         thread.join()
     assert statuses(job).count("Running") == 5
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [
+        "failed_reason = 'DeadlineExceeded'",
+        "cancel_requested_at = now()",
+        "suspended_at = now(), status = 'Suspended', reason = 'Suspended'",
+    ],
+)
+def test_a_job_that_is_to_end_or_to_wait_gives_out_nothing(ending):
+    execute(f"update job set {ending} where id = %s", (submit_echo(3).pk,))
+    other = submit_echo(2)
+    assert {task.id >> 20 for task in register().claim(5)} == {other.pk}
+
+
+def test_a_worker_that_drains_gets_nothing():
+    submit_echo(1)
+    worker = register()
+    execute("update worker set state = 'Draining'")
+    assert worker.claim() == []
+    assert worker.beat([]).drain
+    assert not worker.beat([]).work_waiting
+
+
+def test_a_tenant_that_comes_late_has_no_arrears_to_catch_up():
+    early = submit_echo(60, owner="alice")
+    worker = register()
+    for _ in range(15):
+        worker.claim(2)
+    late = submit_echo(60, owner="bob")
+    claimed = [task.id >> 20 for task in worker.claim(20)]
+    assert 8 <= claimed.count(early.pk) <= 12
+    assert claimed.count(early.pk) + claimed.count(late.pk) == 20
+
+
+def test_a_tenants_share_is_counted_in_each_priority_class_for_itself():
+    for priority in ("interactive", "standard", "batch"):
+        submit_echo(3, owner="alice", priority=priority)
+    worker = register()
+    claimed = [task for _ in range(9) for task in worker.claim(1)]
+    assert len(claimed) == 9
+
+
+def test_a_tenants_limit_counts_what_it_runs_in_that_pool_only():
+    owner = tenant("alice")
+    owner.max_running_tasks = 2
+    owner.save()
+    submit_echo(2, owner="bob")
+    submit_echo(2, owner="alice")
+    assert len(register().claim(9)) == 4
+
+
+def test_a_job_whose_budget_is_all_reserved_takes_nothing_more():
+    chat = {"kind": "chat", "input": {"prompt": "x"}}
+    job = submit_pipeline({"name": "a", **chat}, {"name": "b", **chat})
+    (first, second) = Task.objects.values_list("ceiling_nano_usd", flat=True)
+    Budget.objects.filter(pk=job.pk).update(limit_nano_usd=first + second - 1)
+    worker = register()
+    assert len(worker.claim(1)) == 1
+    assert worker.claim(1) == []
+
+
+def test_spent_money_is_not_there_for_the_next_task():
+    chat = {"kind": "chat", "input": {"prompt": "x"}}
+    job = submit_pipeline({"name": "a", **chat}, {"name": "b", **chat})
+    (first, second) = Task.objects.values_list("ceiling_nano_usd", flat=True)
+    Budget.objects.filter(pk=job.pk).update(limit_nano_usd=first + second - 1)
+    worker = register()
+    (task,) = worker.claim(1)
+    entry = UsageRow(task.id, task.epoch, 0, "embedded-chat", "smollm2-135m", 1, 1, first, False)
+    worker.settle(success(task)._replace(usage=(entry,)))
+    assert worker.claim(1) == []
+    execute("update budget set limit_nano_usd = limit_nano_usd + 1")
+    assert len(worker.claim(1)) == 1
