@@ -7,7 +7,7 @@ import pytest
 
 from access.actors import LOCAL_OPERATOR
 from access.throttles import take_submission
-from jobs import explainer, integrity, reaper, ticketer
+from jobs import explainer, integrity, keeper, reaper, ticketer
 from jobs.actions import control, fleet, retention
 from jobs.actions.artifacts import append_log, write
 from jobs.actions.files import delete_file
@@ -127,14 +127,14 @@ def fall_silent() -> None:
     execute("update worker set heartbeat_at = now() - interval '1 day' where id = %s", (
         hand.worker.pk,
     ))  # fmt: skip
-    assert reaper.Reaper().one_pass()["workers gone"] == 1
+    assert keeper.Keeper().one_pass()["workers gone"] == 1
 
 
 def pass_the_deadline() -> None:
     job, hand = fan()
     hand.claim(1)
     Job.objects.filter(pk=job.pk).update(deadline_at=job.created_at)
-    reaper.Reaper().one_pass()
+    keeper.Keeper().one_pass()
     assert set(statuses(job)) == {"Cancelled"}
 
 
@@ -144,7 +144,7 @@ def wait_too_long() -> None:
         schedule_to_start_seconds=1, created_at=job.created_at - timedelta(minutes=1)
     )
     execute(f"update task set queued_at = now() - interval '1 minute' where {OURS}")
-    assert reaper.bury_overdue() == 2
+    assert keeper.bury_overdue() == 2
     assert statuses(job) == ["DeadLettered", "DeadLettered", "Cancelled", "Queued"]
 
 
@@ -152,7 +152,7 @@ def use_up_the_budget() -> None:
     job, hand = fan()
     execute("update budget set limit_nano_usd = 1 where job_id = %s", (job.pk,))
     hand.succeed(hand.claim(4))
-    reaper.Reaper().one_pass()
+    keeper.Keeper().one_pass()
     assert Job.objects.get(pk=job.pk).status == "Failed"
 
 

@@ -245,13 +245,13 @@ def test_an_attempt_that_took_too_long_backs_off_and_is_no_lost_worker():
     assert Delayed.objects.count() == 1
 
 
-def test_the_reaper_deletes_once_a_minute_what_is_no_longer_kept():
-    job, watch = submit_echo(1), reaper.Reaper()
+def test_the_keeper_deletes_once_a_minute_what_is_no_longer_kept():
+    job, watch = submit_echo(1), keeper.Keeper()
     worker = register()
     worker.succeed(worker.claim())
     execute("update job set finished_at = now() - interval '400 days'")
     assert "old jobs deleted" not in watch.one_pass()
-    watch._retained_at -= reaper.RETENTION_SECONDS + 1
+    watch._retained_at -= keeper.RETENTION_SECONDS + 1
     assert watch.one_pass()["old jobs deleted"] == 1
     assert not Job.objects.filter(pk=job.pk).exists()
     assert "old jobs deleted" not in watch.one_pass()
@@ -292,7 +292,7 @@ def test_a_silent_worker_that_still_holds_a_lease_is_not_yet_gone():
     holder, idle = register(), register()
     holder.claim()
     execute("update worker set heartbeat_at = now() - interval '1 hour'")
-    assert reaper.Reaper().one_pass()["workers gone"] == 1
+    assert keeper.Keeper().one_pass()["workers gone"] == 1
     states = dict(Worker.objects.values_list("pk", "state"))
     assert states == {holder.worker.pk: "Active", idle.worker.pk: "Gone"}
 
@@ -302,9 +302,9 @@ def test_what_waits_for_a_worker_since_its_parents_ended_is_buried_in_time_and_n
     execute("update job set schedule_to_start_seconds = 60, created_at = now() - interval '1 hour'")
     worker = register()
     worker.succeed(worker.claim())
-    assert reaper.bury_overdue() == 0
+    assert keeper.bury_overdue() == 0
     execute("update task set queued_at = queued_at - interval '2 minutes'")
-    assert reaper.bury_overdue() == 1
+    assert keeper.bury_overdue() == 1
     assert statuses(job) == ["Succeeded", "DeadLettered"]
 
 
@@ -312,7 +312,7 @@ def test_a_task_that_waits_within_its_limits_is_left_alone():
     job = submit_echo(1)
     execute("update job set schedule_to_start_seconds = 60, schedule_to_close_seconds = 120")
     execute("update job set created_at = now() - interval '1 hour'")
-    assert reaper.bury_overdue() == 0
+    assert keeper.bury_overdue() == 0
     assert statuses(job) == ["Queued"]
 
 
@@ -321,21 +321,21 @@ def test_a_suspended_job_keeps_its_waiting_tasks():
     control.suspend_job(job_id=job.pk, actor=LOCAL_OPERATOR)
     execute("update job set schedule_to_close_seconds = 10, created_at = now() - interval '1 hour'")
     execute("update task set created_at = now() - interval '1 hour'")
-    assert reaper.bury_overdue() == 0
+    assert keeper.bury_overdue() == 0
 
 
 def test_a_job_that_can_still_pay_or_still_runs_is_not_out_of_budget():
     job = submit_job({"type": "chat", "input": "hello"})
-    reaper.fail_jobs()
+    keeper.fail_jobs()
     assert reloaded(job).failed_reason is None
     worker = register()
     claimed = worker.claim()
     execute("update budget set limit_nano_usd = reserved_nano_usd")
-    reaper.fail_jobs()
+    keeper.fail_jobs()
     assert reloaded(job).failed_reason is None
     worker.fail(claimed, "transient")
     execute("update budget set limit_nano_usd = limit_nano_usd - 1")
-    reaper.fail_jobs()
+    keeper.fail_jobs()
     assert reloaded(job).failed_reason == "BudgetExceeded"
 
 

@@ -8,7 +8,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from jobs import reaper, ticketer
+from jobs import keeper, reaper, ticketer
 from jobs.actions.settle import (
     Report,
     ReportKind,
@@ -170,7 +170,7 @@ def test_the_time_of_a_backoff_does_not_count_as_waiting_for_a_worker():
     (task,) = worker.claim()
     worker.settle(failure(task, "rate_limited")._replace(retry_after_seconds=60.0))
     assert fetch("select queued_at - now() > interval '50 seconds' from task") == [(True,)]
-    assert reaper.bury_overdue() == 0
+    assert keeper.bury_overdue() == 0
 
 
 def test_a_failure_is_judged_by_the_limits_of_its_own_job():
