@@ -272,7 +272,7 @@ class Fabric(Machine):
         execute(
             "update task set created_at = now() - interval '1 hour' where job_id = %s", (job.pk,)
         )
-        self.model.overdue.add(job.pk)
+        self.model.overdue |= {t for t in self.model.rows if t >> TASK_BITS == job.pk}
         keeper.bury_overdue()
         self.check()
 

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import grpc
@@ -238,7 +239,7 @@ class Failure(grpc.RpcError, grpc.Call):
         return "words"
 
 
-Failure.__abstractmethods__ = frozenset()  # type: ignore[attr-defined]
+Failure.__abstractmethods__ = frozenset()
 
 
 @pytest.mark.parametrize(
@@ -267,7 +268,7 @@ def test_only_what_was_not_answered_is_called_again():
     for error in (REFUSED, FORGOTTEN):
         answers = [error, "late"]
         with pytest.raises(type(error)):
-            retried(lambda a=answers: _raised(a.pop(0)), lambda: True, threading.Event())
+            retried(partial(_next, answers), lambda: True, threading.Event())
         assert answers == ["late"]
 
 
@@ -278,18 +279,19 @@ def test_calling_again_ends_when_it_makes_no_sense_any_more():
             stop.set()
         answers = [AWAY, "late"]
         with pytest.raises(UnreachableError):
-            retried(lambda a=answers: _raised(a.pop(0)), lambda g=goes_on: g, stop)
+            retried(partial(_next, answers), partial(bool, goes_on), stop)
         assert answers == ["late"]
 
 
 def test_waits_double_up_to_the_longest(monkeypatch):
     monkeypatch.setattr(client, "BACKOFF_SECONDS", (1.0, 5.0))
-    monkeypatch.setattr(client.random, "uniform", lambda low, high: high)
+    monkeypatch.setattr("workeragent.client.random.uniform", max)
     waits = backoff()
     assert [next(waits) for _ in range(5)] == [1.0, 2.0, 4.0, 5.0, 5.0]
 
 
-def _raised(answer):
+def _next(answers):
+    answer = answers.pop(0)
     if isinstance(answer, Exception):
         raise answer
     return answer

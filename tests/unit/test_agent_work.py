@@ -12,8 +12,8 @@ from workeragent.work import Errand, Work
 FAR = 1e12
 
 
-def tasks(*numbers: int, **fields: bool) -> list[worker_pb2.ClaimedTask]:
-    return [worker_pb2.ClaimedTask(task_id=n, lease_epoch=1, **fields) for n in numbers]
+def tasks(*numbers: int, alone: bool = False) -> list[worker_pb2.ClaimedTask]:
+    return [worker_pb2.ClaimedTask(task_id=n, lease_epoch=1, run_alone=alone) for n in numbers]
 
 
 def ended(number: int) -> worker_pb2.Outcome:
@@ -95,7 +95,7 @@ def test_nothing_is_claimed_while_there_is_no_runner(desk):
 
 
 def test_nothing_is_claimed_beside_a_task_that_must_run_alone(desk):
-    desk.answered(desk.now(), tasks(1, run_alone=True), FAR)
+    desk.answered(desk.now(), tasks(1, alone=True), FAR)
     desk.wake()
     assert desk.now() is None
 
