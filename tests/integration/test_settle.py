@@ -1,14 +1,12 @@
 """Settling: the fence, retries, dependents, counters and the ends of jobs."""
 
 import threading
-from datetime import timedelta
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
-from django.utils import timezone
 
-from jobs import keeper, reaper, ticketer
+from jobs import reaper
 from jobs.actions.settle import (
     Report,
     ReportKind,
@@ -22,14 +20,13 @@ from jobs.models import (
     Budget,
     DeadLetter,
     Delayed,
-    Job,
     JobStage,
     Lease,
     Task,
     UsageEntry,
 )
 from jobs.transitions.settling import UsageRow
-from jobs.transitions.sql import execute, fetch
+from jobs.transitions.sql import execute
 from tests.integration.scenario import (
     LEASE_SECONDS,
     failure,
@@ -148,39 +145,6 @@ def test_tasks_that_were_running_when_a_runner_died_run_alone_from_then_on():
     worker = register()
     worker.fail(worker.claim(2), "worker_lost")
     assert [task.run_alone for task in worker.claim(2)] == [True, True]
-
-
-def test_a_failed_task_is_not_due_before_its_backoff_is_over():
-    submit_echo(1)
-    worker = register()
-    (task,) = worker.claim()
-    worker.settle(failure(task, "rate_limited")._replace(retry_after_seconds=60.0))
-    due = Delayed.objects.get().due_at - timezone.now()
-    assert 50 < due.total_seconds() <= 60
-    assert ticketer.move_due() == 0
-
-
-def test_the_time_of_a_backoff_does_not_count_as_waiting_for_a_worker():
-    job = submit_echo(1)
-    worker = register()
-    Job.objects.filter(pk=job.pk).update(
-        schedule_to_start_seconds=30, created_at=job.created_at - timedelta(minutes=5)
-    )
-    execute("update task set queued_at = now() - interval '5 minutes'")
-    (task,) = worker.claim()
-    worker.settle(failure(task, "rate_limited")._replace(retry_after_seconds=60.0))
-    assert fetch("select queued_at - now() > interval '50 seconds' from task") == [(True,)]
-    assert keeper.bury_overdue() == 0
-
-
-def test_a_failure_is_judged_by_the_limits_of_its_own_job():
-    submit_echo(1, owner="alice")
-    execute("update job set schedule_to_close_seconds = 0.1")
-    job = submit_echo(1, owner="bob")
-    worker = register()
-    worker.fail(worker.claim(2), "transient")
-    assert statuses(job) == ["Queued"]
-    assert DeadLetter.objects.get().error_code == "schedule_to_close_exceeded"
 
 
 def test_a_rate_limit_gives_the_attempt_back():
