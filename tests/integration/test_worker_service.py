@@ -141,6 +141,14 @@ def test_a_token_without_the_scope_is_refused(channel):
     )
 
 
+def test_an_agent_with_a_very_long_name_gets_work_too(channel):
+    submit_echo(1)
+    agent = Agent(channel)
+    answer = agent.call("Register", registration(name="x" * 250))
+    claim = worker_pb2.ClaimRequest(worker_id=answer.worker_id, want=1)
+    assert len(agent.call("Claim", claim).tasks) == 1
+
+
 def test_a_bad_registration_names_its_field(channel):
     metadata = (("authorization", f"Bearer {WORKER}"),)
     assert refusal(register_with(channel, metadata, slots=0)) == (
