@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from jobs.policies.isolation import runs_alone
+from jobs.policies.isolation import ALONE_FROM, runs_alone
 from jobs.transitions.sql import fetch, integers
 
 CLOSE_GRACE_SECONDS = 3.0
@@ -87,8 +87,9 @@ where j.pool_id = %(pool)s and j.finished_at is null and b.task_ceiling_nano_usd
 # The candidates are found by index ranges and taken by row address, so that no estimate of the
 # planner can turn this into a scan of the tasks.
 #
-# A task that has to run alone is claimed alone, by a worker that holds no other such: those that
-# wait for their turn would lose an attempt without ever having run, were the worker killed.
+# A task that has to run alone (`jobs/policies/isolation.py`) is claimed alone, by a worker that
+# holds no other such: those that wait for their turn would lose an attempt without ever having run,
+# were the worker killed.
 CLAIM = """
 with pick as materialized (
     select * from unnest(%(capability)s::int[], %(priority)s::int[], %(tenant)s::int[],
@@ -111,15 +112,17 @@ with pick as materialized (
     from candidate c
 ), chosen as materialized (
     select r.address, row_number() over (order by r.turn, r.task_id) as place,
-        (select t.workers_lost > 0 or t.max_attempts = 1 from task t where t.id = r.task_id)
-            as alone
+        (select t.workers_lost >= %(alone_from)s or t.attempt + 1 >= t.max_attempts
+                and (t.workers_lost > 0 or t.max_attempts = 1)
+            from task t where t.id = r.task_id) as alone
     from ranked r where r.of_tenant <= r.tenant_room and r.of_job <= r.job_room
     order by r.turn, r.task_id limit %(want)s
 ), held as materialized (
     select exists (
         select 1 from lease l cross join lateral unnest(l.task_ids) x
             cross join lateral (select 1 from task t where t.id = x
-                and (t.workers_lost > 0 or t.max_attempts = 1) offset 0) t
+                and (t.workers_lost >= %(alone_from)s or t.attempt >= t.max_attempts
+                    and (t.workers_lost > 0 or t.max_attempts = 1)) offset 0) t
         where l.owner = %(owner)s) as alone
 ), q as (
     delete from ready where ctid = any(array(
@@ -283,6 +286,7 @@ def claim(
             "want": want,
             "lease_seconds": lease_seconds,
             "grace_seconds": CLOSE_GRACE_SECONDS,
+            "alone_from": ALONE_FROM,
             "capability": integers(pick.capability for pick in picks),
             "priority": integers(pick.priority for pick in picks),
             "tenant": integers(pick.tenant for pick in picks),

@@ -1,5 +1,6 @@
 """Claiming: who gets which tasks, exactly, whatever the competition."""
 
+import itertools
 import threading
 from contextlib import suppress
 from datetime import timedelta
@@ -102,13 +103,22 @@ def test_a_pool_never_runs_more_tasks_than_its_limit():
 
 
 def test_a_task_that_has_to_run_alone_is_claimed_alone():
-    submit_echo(3)
-    lose(register().claim(3))
-    submit_echo(3)
-    one, other = register(), register()
-    (alone,) = one.claim(5)
-    assert alone.run_alone
-    assert [task.run_alone for task in other.claim(5)] == [True]
+    job = submit_echo(60)
+    cases = itertools.product(range(4), range(4), range(1, 6))
+    legal = [case for case in cases if case[1] < case[2]]
+    for number, (lost, attempt, most) in enumerate(legal, 1):
+        Task.objects.filter(pk=job.pk << 20 | number).update(
+            workers_lost=lost, attempt=attempt, max_attempts=most
+        )
+    claims = []
+    while claimed := register().claim(60):
+        claims.append({task.run_alone for task in claimed} if len(claimed) > 1 else claimed[0])
+        assert len(claimed) == 1 or not any(task.run_alone for task in claimed)
+    together = [isinstance(claim, set) or not claim.run_alone for claim in claims]
+    # Two claims of ordinary tasks in a row: one of them was taken for what it is not.
+    assert not any(pair == (True, True) for pair in itertools.pairwise(together))
+    assert together.count(True) > 1
+    Task.objects.update(attempt=1, workers_lost=0, max_attempts=5)
 
 
 def test_a_worker_holds_one_task_at_a_time_that_has_to_run_alone():
@@ -128,7 +138,7 @@ def test_tasks_before_the_one_that_has_to_run_alone_are_claimed_first():
     assert [task.run_alone for task in worker.claim(4)] == [True]
 
 
-def test_a_task_that_kills_agents_costs_each_innocent_one_attempt():
+def test_a_task_that_kills_agents_takes_no_innocent_along_to_the_dead_letters():
     job = submit_echo(6, max_attempts=3)
     poison = job.pk << 20 | 3
     done: dict[int, int] = {}
@@ -141,7 +151,7 @@ def test_a_task_that_kills_agents_costs_each_innocent_one_attempt():
         else:
             worker.succeed(claimed)
             done |= {task.id: task.attempt for task in claimed}
-    assert set(done.values()) == {2}
+    assert set(done.values()) == {3}
     assert len(done) == 5
     assert Task.objects.get(pk=poison).status == "DeadLettered"
 
