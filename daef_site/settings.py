@@ -78,7 +78,7 @@ def database(dsn: str, *, pool_max: int) -> dict[str, Any]:
     }
     if pool_max:
         # timeout: how long a request waits for a connection before it is answered 503.
-        options["pool"] = {"max_size": pool_max, "timeout": 3, "max_idle": 20}
+        options["pool"] = {"max_size": pool_max, "timeout": 2, "max_idle": 20}
     return {
         "ENGINE": "daef_site.database",
         "NAME": "daef",
@@ -264,8 +264,6 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "TITLE": "DAEF",
     "DESCRIPTION": "Distributed AI Execution Fabric: jobs in, reports with evidence out.",
     "VERSION": "v1",
-    # The structs' schemas are JSON Schema 2020-12, which earlier OpenAPI cannot hold.
-    "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_AUTHENTICATION": [],
     "SWAGGER_UI_DIST": "SIDECAR",

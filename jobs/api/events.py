@@ -44,7 +44,7 @@ class EventsView(ApiView):
     operations: ClassVar = {
         "get": Operation(
             "Follow a job",
-            (Answer(shape="StreamedEvent", media_types=("text/event-stream",)),),
+            (Answer(media_types=("text/event-stream",)),),
             problems=READ_PROBLEMS,
             headers=("Last-Event-ID",),
         ),
@@ -125,8 +125,7 @@ class EventStream:
 
 
 def _last_event(request: Request) -> int:
-    # The server gives bytes that are no text as an empty header.
-    given = request.META.get("HTTP_LAST_EVENT_ID", "0").strip()
+    given = request.META.get("HTTP_LAST_EVENT_ID", "").strip() or "0"
     if EVENT_ID.fullmatch(given) is None:
         raise InvalidRequest.field("Last-Event-ID", "send the id of an event, a whole number")
     return int(given)

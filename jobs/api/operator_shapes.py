@@ -2,40 +2,42 @@
 
 from __future__ import annotations
 
-from jobs.api.job_shapes import Page, Shape, TaskError
-from jobs.api.words import Count, JobId, Moment, TaskId, TenantName
-from jobs.planner.requeue import Fingerprint
+from jobs.api.shapes import Shape, TaskError
 from jobs.states import SkipReason
 
 
 class DeadLetter(Shape):
     """A task that waits for a person; its input and result are never shown here."""
 
-    task: TaskId
-    job: JobId
-    tenant: TenantName
+    task: str
+    job: str
+    tenant: str
     name: str | None
     kind: str
     model: str | None
     error: TaskError
-    fingerprint: Fingerprint
-    generation: Count
-    attempt: Count
-    max_attempts: Count
-    buried_at: Moment
+    fingerprint: str
+    generation: int
+    attempt: int
+    max_attempts: int
+    buried_at: str
 
 
-class DeadLetterList(Page):
+class DeadLetterList(Shape):
     """A page of dead letters, newest first."""
 
     items: list[DeadLetter]
+    total: int
+    limit: int
+    offset: int
+    next: str | None
 
 
 class TenantCount(Shape):
     """How many of a cause's dead letters are a tenant's."""
 
-    tenant: TenantName
-    count: Count
+    tenant: str
+    count: int
 
 
 class DeadLetterCause(Shape):
@@ -45,26 +47,30 @@ class DeadLetterCause(Shape):
     """
 
     code: str
-    fingerprint: Fingerprint
+    fingerprint: str
     message: str
-    count: Count
-    jobs: Count
+    count: int
+    jobs: int
     tenants: list[TenantCount]
-    first: Moment
-    last: Moment
+    first: str
+    last: str
     advice: str
 
 
-class DeadLetterCauseList(Page):
+class DeadLetterCauseList(Shape):
     """A page of causes, those with the most dead letters first."""
 
     items: list[DeadLetterCause]
+    total: int
+    limit: int
+    offset: int
+    next: str | None
 
 
 class SkippedTask(Shape):
     """A task that a requeue leaves as it is, and why."""
 
-    task: TaskId
+    task: str
     reason: SkipReason
 
 
@@ -72,10 +78,10 @@ class Requeued(Shape):
     """What a requeue did, or with `dry_run` would do; `audit_id` is its entry in the audit log."""
 
     dry_run: bool
-    requested: Count
-    requeued: Count
+    requested: int
+    requeued: int
     skipped: list[SkippedTask]
-    audit_id: Count
+    audit_id: int
 
 
 ANSWERS = (DeadLetterList, DeadLetterCauseList, Requeued)
