@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
 
-from daef_site import env, store_facts
+from daef_site import VERSION, env, store_facts
 from daef_site.exposure import exposure
 from daef_site.store_facts import PostgresFacts, RedisFacts, SchemaFacts
 
 LEAST_POSTGRES: Final = 14
 CLOCK_SECONDS: Final = 5.0
 """Leases live by the database's clock alone; beyond this, times in logs and pages mislead."""
+
+CONTRACT: Final = re.compile(r"\.\d+_contract_(\d+)_(\d+)_")
+"""``jobs.0012_contract_0_3_drop_note``: DAEF before 0.3 cannot work with what this leaves."""
 
 # Where no pool is used each thread that serves has a session of its own.
 UNPOOLED: Final = 48
@@ -98,12 +102,30 @@ def schema_findings(facts: SchemaFacts, *, migrated: bool) -> Iterator[CheckMess
             hint="Start a gateway, which applies them, or run `python manage.py migrate`.",
             id="daef.E024",
         )
-    if facts.unknown:
+    too_new = [name for name in facts.unknown if _needed_version(name) > _version(VERSION)]
+    if too_new:
+        needed = ".".join(map(str, _needed_version(too_new[-1])))
         yield Error(
-            f"PostgreSQL: the database is newer than this version, by {facts.unknown[-1]}.",
-            hint="Start the version that made it, or a later one.",
+            f"PostgreSQL: since {too_new[-1]} the database needs DAEF {needed}; this is {VERSION}.",
+            hint=f"Start {needed} or later.",
             id="daef.E025",
         )
+    elif facts.unknown:
+        yield Warning(
+            f"PostgreSQL: a newer DAEF than {VERSION} added {facts.unknown[-1]} to the database.",
+            hint="This version can go on; bring the upgrade to its end.",
+            id="daef.W006",
+        )
+
+
+def _needed_version(migration: str) -> tuple[int, ...]:
+    """What a migration that takes something away has in its name; () for one that only adds."""
+    found = CONTRACT.search(migration)
+    return tuple(map(int, found.groups())) if found else ()
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(map(int, text.split(".")))
 
 
 def redis_findings(facts: RedisFacts) -> Iterator[CheckMessage]:

@@ -28,7 +28,9 @@ def wait_until(condition: Callable[[], Any], seconds: float = 30) -> Any:
 
 
 class RunningFabric:
-    """``manage.py <command>`` as a process, in ``data``, on free ports."""
+    """``manage.py <command>`` of a source tree as a process, in ``data``, on free ports."""
+
+    tree = ROOT
 
     def __init__(self, data: Path, command: str = "gateway", *arguments: str, **variables: str):
         self.data = data
@@ -46,7 +48,7 @@ class RunningFabric:
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "manage.py", command, *arguments],
-                cwd=ROOT,
+                cwd=self.tree,
                 env=self.environment,
                 stdout=output,
                 stderr=subprocess.STDOUT,

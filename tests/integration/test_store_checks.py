@@ -141,6 +141,37 @@ def test_a_gateway_applies_what_waits(production):
     assert list(store_checks.schema_findings(facts, migrated=False)) == []
 
 
+def schema_told(*unknown: str) -> list[str]:
+    facts = SchemaFacts(unknown=unknown)
+    return [checks.line(found) for found in store_checks.schema_findings(facts, migrated=True)]
+
+
+def test_what_a_newer_version_added_is_warned_of(production):
+    (line,) = schema_told("jobs.0900_next_contract", "jobs.0901_contract_0_1_drop_old")
+    assert "a newer DAEF" in line
+    assert "jobs.0901" in line
+    assert line.endswith("(daef.W006)")
+
+
+def test_what_a_newer_version_took_away_is_refused(production):
+    (line,) = schema_told("jobs.0901_contract_0_2_drop_old", "jobs.0902_more")
+    assert "since jobs.0901_contract_0_2_drop_old the database needs DAEF 0.2" in line
+    assert "Start 0.2 or later." in line
+    assert line.endswith("(daef.E025)")
+
+
+def test_an_applied_migration_that_we_do_not_know_is_found(altered):
+    altered.execute(
+        "insert into django_migrations (app, name, applied) values "
+        "('jobs', '0900_contract_0_9_x', now()), ('elsewhere', '0001_initial', now())"
+    )
+    try:
+        assert store_facts.schema() == SchemaFacts(unknown=("jobs.0900_contract_0_9_x",))
+    finally:
+        altered.execute("delete from django_migrations where name = '0900_contract_0_9_x'")
+        altered.execute("delete from django_migrations where app = 'elsewhere'")
+
+
 # ── Redis ─────────────────────────────────────────────────────────────────────────────────────────
 
 

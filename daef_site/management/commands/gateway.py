@@ -12,6 +12,7 @@ FAILURES = (
     stores.StoreFailed,
     ground.NoGround,
     migrations_lock.MigrationsBusy,
+    migrations_lock.MigrationFailed,
 )
 
 
