@@ -264,6 +264,8 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "TITLE": "DAEF",
     "DESCRIPTION": "Distributed AI Execution Fabric: jobs in, reports with evidence out.",
     "VERSION": "v1",
+    # The structs' schemas are JSON Schema 2020-12, which earlier OpenAPI cannot hold.
+    "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_AUTHENTICATION": [],
     "SWAGGER_UI_DIST": "SIDECAR",

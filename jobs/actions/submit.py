@@ -15,7 +15,7 @@ from faultpoints import reach
 from jobs.actions import fleet, idempotency
 from jobs.actions.spawning import endpoint_specs
 from jobs.actions.transactions import in_transaction
-from jobs.errors import InvalidRequest
+from jobs.errors import FieldError, InvalidRequest, StateConflict
 from jobs.models import IdempotencyRecord, Policy, PolicyRevision, Pool
 from jobs.planner import plan_job
 from jobs.planner.plan import Plan
@@ -42,7 +42,8 @@ def plan_request(
 ) -> tuple[Plan, Limits, PolicyRevision]:
     """Admit and plan a request without writing anything.
 
-    Raises PolicyDenied, PlanRefused or InvalidRequest, each naming the field.
+    Raises PolicyDenied, PlanRefused or InvalidRequest, each naming the field, and StateConflict
+    when the plan is no longer the one of ``plan_hash``.
     """
     revision = _policy_revision(request.policy)
     spec = _spec(revision)
@@ -54,11 +55,9 @@ def plan_request(
         documents=documents,
         test_kinds=settings.DAEF_TEST_KINDS,
     )
-    if request.plan_hash and request.plan_hash != plan.hash:
-        raise InvalidRequest.field(
-            "plan_hash",
-            f"the plan is now {plan.hash}; look at it with ?dry_run=true and send its hash",
-        )
+    if request.plan_hash is not None and request.plan_hash != plan.hash:
+        text = f"the plan is now {plan.hash}; look at it with ?dry_run=true and send its hash"
+        raise StateConflict(f"plan_hash: {text}", fields=[FieldError("plan_hash", text)])
     return plan, limits, revision
 
 
@@ -85,7 +84,8 @@ def submit_job(
 ) -> Submission:
     """Store a job and wake its pool's agents; returns after the commit has reached the disk.
 
-    Raises PolicyDenied, PlanRefused, InvalidRequest, IdempotencyMismatch or RequestInFlight.
+    Raises PolicyDenied, PlanRefused, InvalidRequest, StateConflict, IdempotencyMismatch or
+    RequestInFlight.
     """
     if idempotency_key and (earlier := _recorded(tenant.pk, idempotency_key, request_sha256)):
         return Submission(earlier, replayed=True, live_workers=0)

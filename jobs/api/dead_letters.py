@@ -12,7 +12,7 @@ from jobs.actions.requeue_limits import CONFIRM_HEADER
 from jobs.api.base import ApiView
 from jobs.api.body import JSON_TYPE, json_bytes
 from jobs.api.operation import Answer, Operation
-from jobs.api.query import PAGE, Choice, Parameter, Text
+from jobs.api.query import PAGE, TENANT, Choice, Parameter, Text
 from jobs.planner.requeue import parse_requeue
 from jobs.queries.dead_letters import DeadLetterFilter, list_causes, list_dead_letters
 
@@ -22,7 +22,7 @@ CONFIRM_META: Final = "HTTP_" + CONFIRM_HEADER.upper().replace("-", "_")
 
 FILTERS: Final[dict[str, Parameter]] = {
     **PAGE,
-    "tenant": Text(63),
+    "tenant": TENANT,
     "job": Text(63),
     "kind": Text(63),
     "error_code": Text(63),

@@ -44,7 +44,7 @@ class EventsView(ApiView):
     operations: ClassVar = {
         "get": Operation(
             "Follow a job",
-            (Answer(media_types=("text/event-stream",)),),
+            (Answer(shape="StreamedEvent", media_types=("text/event-stream",)),),
             problems=READ_PROBLEMS,
             headers=("Last-Event-ID",),
         ),
@@ -125,7 +125,8 @@ class EventStream:
 
 
 def _last_event(request: Request) -> int:
-    given = request.META.get("HTTP_LAST_EVENT_ID", "").strip() or "0"
+    # The server gives bytes that are no text as an empty header.
+    given = request.META.get("HTTP_LAST_EVENT_ID", "0").strip()
     if EVENT_ID.fullmatch(given) is None:
         raise InvalidRequest.field("Last-Event-ID", "send the id of an event, a whole number")
     return int(given)

@@ -12,7 +12,7 @@ from access.tenants import resolve_tenant
 from jobs.actions.files import delete_file, store_file
 from jobs.api.base import ApiView, answer, now
 from jobs.api.operation import READ_PROBLEMS, WRITE_PROBLEMS, Answer, Operation
-from jobs.api.query import PAGE, Choice, Text
+from jobs.api.query import PAGE, TENANT, Choice, Text
 from jobs.api.upload import FORM_TYPE, MAX_FILE_BYTES, PURPOSES, RAW_TYPES, received
 from jobs.queries.artifacts import read_chunks
 from jobs.queries.files import file_document, find_file, list_files
@@ -31,9 +31,10 @@ class FilesView(ApiView):
         "post": Operation(
             "Upload a file",
             (Answer(201, "File", headers=("Location",)),),
-            {"name": Text(), "purpose": Choice(PURPOSES, PURPOSES[0]), "tenant": Text(63)},
+            {"name": Text(), "purpose": Choice(PURPOSES, PURPOSES[0]), "tenant": TENANT},
             WRITE_PROBLEMS,
             body_types=(*RAW_TYPES, FORM_TYPE),
+            form="FileForm",
         ),
     }
 

@@ -11,11 +11,12 @@ from rest_framework.request import Request
 from access.actors import Actor
 from jobs import intake
 from jobs.actions import control
+from jobs.actions.idempotency import check_key
 from jobs.api.base import ApiView, answer, now
 from jobs.api.body import json_bytes
 from jobs.api.operation import WRITE_PROBLEMS, Answer, Operation
-from jobs.api.query import PAGE, Choice, Flag, Moment, Parameter, Text
-from jobs.errors import InvalidRequest
+from jobs.api.query import PAGE, PLAIN, TENANT, Choice, Flag, Moment, Parameter, Text
+from jobs.api.schema_bodies import EXAMPLES
 from jobs.models import Job
 from jobs.queries.explain import explain_job, with_reason
 from jobs.queries.jobs import JobFilter, job_document, list_jobs
@@ -33,10 +34,13 @@ FILTERS: dict[str, Parameter] = {
     "status": Choice(tuple(status.value for status in JobStatus)),
     "type": Choice(TYPES),
     "priority": Choice(tuple(PRIORITIES)),
-    "label": Text(),
+    "label": Text(
+        pattern=PLAIN.replace("^", "^=", 1) + f"{PLAIN}*",
+        remedy="use key or key=value, 1 to 255 visible characters",
+    ),
     "created_after": Moment(),
     "created_before": Moment(),
-    "tenant": Text(63),
+    "tenant": TENANT,
 }
 
 
@@ -66,6 +70,7 @@ class JobsView(ApiView):
             body="JobRequest",
             body_types=("application/json",),
             headers=("Idempotency-Key",),
+            examples=EXAMPLES,
         ),
     }
 
@@ -82,9 +87,9 @@ class JobsView(ApiView):
     def post(self, request: Request) -> HttpResponse:
         """Submit a job, or plan it."""
         body = json_bytes(request)
+        key = check_key(request.META.get("HTTP_IDEMPOTENCY_KEY"))
         if self.query["dry_run"]:
             return answer(intake.preview(body, actor=self.actor))
-        key = request.META.get("HTTP_IDEMPOTENCY_KEY")
         made = intake.submit(body, actor=self.actor, idempotency_key=key)
         return _created(find_job(job_name(made.job_id), self.actor), made)
 
@@ -203,6 +208,4 @@ def _created(job: Job, made: Any) -> HttpResponse:
 
 def _label(text: str) -> tuple[str, str | None]:
     key, equals, value = text.partition("=")
-    if not key:
-        raise InvalidRequest.field("label", "use key or key=value")
     return key, value if equals else None

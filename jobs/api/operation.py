@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from jobs.api.query import Parameter
 
@@ -29,7 +29,11 @@ class Answer:
 
 @dataclass(frozen=True)
 class Operation:
-    """One method of an endpoint. `body` names a component; `body_types` what may carry it."""
+    """One method of an endpoint.
+
+    `body` names a component and `body_types` what may carry it; `form` is the component where a
+    multipart form does.
+    """
 
     summary: str
     answers: tuple[Answer, ...] = (Answer(),)
@@ -38,3 +42,5 @@ class Operation:
     body: str = ""
     body_types: tuple[str, ...] = ()
     headers: tuple[str, ...] = ()
+    form: str = ""
+    examples: Mapping[str, Any] = field(default_factory=dict)

@@ -2,42 +2,40 @@
 
 from __future__ import annotations
 
-from jobs.api.shapes import Shape, TaskError
+from jobs.api.job_shapes import Page, Shape, TaskError
+from jobs.api.words import Count, JobId, Moment, TaskId, TenantName
+from jobs.planner.requeue import Fingerprint
 from jobs.states import SkipReason
 
 
 class DeadLetter(Shape):
     """A task that waits for a person; its input and result are never shown here."""
 
-    task: str
-    job: str
-    tenant: str
+    task: TaskId
+    job: JobId
+    tenant: TenantName
     name: str | None
     kind: str
     model: str | None
     error: TaskError
-    fingerprint: str
-    generation: int
-    attempt: int
-    max_attempts: int
-    buried_at: str
+    fingerprint: Fingerprint
+    generation: Count
+    attempt: Count
+    max_attempts: Count
+    buried_at: Moment
 
 
-class DeadLetterList(Shape):
+class DeadLetterList(Page):
     """A page of dead letters, newest first."""
 
     items: list[DeadLetter]
-    total: int
-    limit: int
-    offset: int
-    next: str | None
 
 
 class TenantCount(Shape):
     """How many of a cause's dead letters are a tenant's."""
 
-    tenant: str
-    count: int
+    tenant: TenantName
+    count: Count
 
 
 class DeadLetterCause(Shape):
@@ -47,30 +45,26 @@ class DeadLetterCause(Shape):
     """
 
     code: str
-    fingerprint: str
+    fingerprint: Fingerprint
     message: str
-    count: int
-    jobs: int
+    count: Count
+    jobs: Count
     tenants: list[TenantCount]
-    first: str
-    last: str
+    first: Moment
+    last: Moment
     advice: str
 
 
-class DeadLetterCauseList(Shape):
+class DeadLetterCauseList(Page):
     """A page of causes, those with the most dead letters first."""
 
     items: list[DeadLetterCause]
-    total: int
-    limit: int
-    offset: int
-    next: str | None
 
 
 class SkippedTask(Shape):
     """A task that a requeue leaves as it is, and why."""
 
-    task: str
+    task: TaskId
     reason: SkipReason
 
 
@@ -78,10 +72,10 @@ class Requeued(Shape):
     """What a requeue did, or with `dry_run` would do; `audit_id` is its entry in the audit log."""
 
     dry_run: bool
-    requested: int
-    requeued: int
+    requested: Count
+    requeued: Count
     skipped: list[SkippedTask]
-    audit_id: int
+    audit_id: Count
 
 
 ANSWERS = (DeadLetterList, DeadLetterCauseList, Requeued)

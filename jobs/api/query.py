@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol
 
 from rest_framework.request import Request
 
+from access.scopes import NAME_RULE, TENANT_NAME
 from jobs.errors import FieldError, InvalidRequest
 
 DEFAULT_LIMIT: Final = 50
@@ -19,8 +20,17 @@ MAX_OFFSET: Final = 10**9
 # int() takes digits of every script, signs, blanks and underscores; an address should not.
 WHOLE_NUMBER = re.compile(r"[0-9]{1,20}", re.ASCII)
 TIMESTAMP = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?([Zz]|[+-][0-9]{2}:[0-9]{2})",
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,30})?([Zz]|[+-][0-9]{2}:[0-9]{2})",
     re.ASCII,
+)
+EARLIEST: Final = datetime.min.replace(tzinfo=UTC)
+LATEST: Final = datetime.max.replace(tzinfo=UTC)
+
+# Neither control characters nor what cannot be seen or turns the direction of reading: such text
+# lies in logs and on pages. ECMA 262 and Python read the class alike, so the schema shows it too.
+PLAIN: Final = (
+    r"[^\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e"
+    r"\u2060-\u206f\ufeff\ufff9-\ufffb]"
 )
 
 
@@ -88,25 +98,29 @@ class Moment:
         candidate = text.replace(" ", "+") if text.count(" ") == 1 else text
         if TIMESTAMP.fullmatch(candidate):
             try:
-                return datetime.fromisoformat(candidate.upper()).astimezone(UTC)
-            except (ValueError, OverflowError):
+                return _in_utc(datetime.fromisoformat(candidate.upper()))
+            except ValueError:
                 pass
         raise ValueError("use an RFC 3339 time such as 2026-11-23T09:30:00Z")
 
 
 @dataclass(frozen=True)
 class Text:
-    """A printable word of bounded length."""
+    """A word of bounded length, `pattern` in full; `remedy` says what that is."""
 
     most: int = 255
     default: str | None = None
+    pattern: str = f"{PLAIN}+"
+    remedy: str = ""
 
     def read(self, text: str) -> str:
-        """Read text without control characters or lone surrogates."""
-        if 0 < len(text) <= self.most and text.isprintable():
+        """Read text of these characters, without lone surrogates."""
+        if len(text) <= self.most and re.fullmatch(self.pattern, text) and _is_whole(text):
             return text
-        raise ValueError(f"use 1 to {self.most} printable characters")
+        raise ValueError(self.remedy or f"use 1 to {self.most} visible characters")
 
+
+TENANT: Final = Text(63, pattern=TENANT_NAME.pattern, remedy=NAME_RULE)
 
 PAGE: Final[Mapping[str, Parameter]] = {
     "limit": Number(DEFAULT_LIMIT, 1, MAX_LIMIT),
@@ -128,6 +142,22 @@ def read_query(request: Request, known: Mapping[str, Parameter]) -> dict[str, An
     if errors:
         raise _refusal(errors)
     return values
+
+
+def _in_utc(moment: datetime) -> datetime:
+    """Return the moment in UTC; one that its offset takes beyond the calendar is its edge."""
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        return EARLIEST if moment.year == 1 else LATEST
+
+
+def _is_whole(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _read_one(given: list[str], parameter: Parameter) -> Any:

@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from http import HTTPStatus
 from typing import Any, Final
 
 import msgspec
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.openapi import AutoSchema
 
+from access.tokens import any_token
 from jobs.api import operator_shapes, query, shapes
-from jobs.api.operation import Answer, Operation
-from jobs.planner.request import JobRequest
-from jobs.planner.requeue import RequeueRequest
+from jobs.api.operation import Operation
+from jobs.api.schema_answers import PROBLEM_ANSWERS, STREAMS, answers_of
+from jobs.api.schema_bodies import FORMS, request_schemas
+from jobs.api.schema_links import add_links
+from jobs.api.words import PLACES
 
-PROBLEM: Final = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 REFERENCE: Final = "#/components/schemas/{name}"
-HEADERS: Final[dict[str, str]] = {
-    "Idempotency-Key": "Repeats of the request with the same key and body make one job (24 hours).",
-    "Last-Event-ID": "The id of the last event that was seen; the stream goes on behind it.",
-    "Location": "Where the new object is.",
-    "Retry-After": "Seconds to wait.",
-    "X-DAEF-Confirm": "The token of DAEF_ADMIN_REQUEUE_CONFIRM_TOKEN, for many tasks at once.",
-    "X-Request-Id": "The id under which the server logged the request.",
-    "Idempotent-Replayed": "`true` when the answer repeats an earlier one.",
+HEADERS: Final[dict[str, dict[str, Any]]] = {
+    "Idempotency-Key": {
+        "description": "Repeats of the request with the same key and body make one job (24 hours).",
+        "schema": {"type": "string", "pattern": "^[!-~]([ -~]{0,253}[!-~])?$"},
+    },
+    "Last-Event-ID": {
+        "description": "The id of the last event that was seen; the stream goes on behind it.",
+        "schema": {"type": "string", "pattern": "^[0-9]{1,18}$"},
+    },
+    "X-DAEF-Confirm": {
+        "description": "The token of DAEF_ADMIN_REQUEUE_CONFIRM_TOKEN, for many tasks at once.",
+        "schema": {"type": "string"},
+    },
 }
+"""Request headers that operations read, beside those of HTTP itself and `X-Request-Id`."""
 
 
 class DaefSchema(AutoSchema):
@@ -39,15 +46,16 @@ class DaefSchema(AutoSchema):
         operation = view.operations.get(method.lower())
         if operation is None:
             return None
+        public = view.scope == "public"
         description: dict[str, Any] = {
             "operationId": _operation_id(path, method),
             "summary": operation.summary,
             "description": (type(view).__doc__ or "").strip(),
             "tags": [path.split("/")[2]],
-            "parameters": [*_path_parameters(path), *_query(operation.query)],
-            "responses": _responses(operation, public=view.scope == "public"),
+            "parameters": [*_places(path), *_query(operation.query)],
+            "responses": answers_of(operation, public=public),
             "x-daef-scope": view.scope,
-            "security": [] if view.scope == "public" else [{"bearer": []}],
+            "security": [] if public else [{"bearer": []}],
         }
         description["parameters"] += [_header(name) for name in operation.headers]
         if operation.body_types:
@@ -56,22 +64,34 @@ class DaefSchema(AutoSchema):
 
 
 class DaefGenerator(SchemaGenerator):
-    """Adds the components that views refer to by name."""
+    """Adds the components that views refer to by name, and the links between operations."""
 
     def get_schema(self, request: Any = None, public: bool = False) -> Any:
-        """Return the whole document."""
+        """Return the whole document; for a request, as this gateway's access is at the moment."""
         schema = super().get_schema(request=request, public=public)  # type: ignore[no-untyped-call]
         components = schema.setdefault("components", {})
         components["schemas"] = {**components.get("schemas", {}), **component_schemas()}
+        components["responses"] = PROBLEM_ANSWERS
         components["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
+        add_links(schema)
+        if request is not None and not any_token():
+            _open_the_door(schema)
         return schema
 
 
 def component_schemas() -> dict[str, Any]:
     """Return the JSON schemas of all bodies and answers."""
-    types = (JobRequest, RequeueRequest, *shapes.ANSWERS, *operator_shapes.ANSWERS)
-    _, components = msgspec.json.schema_components(types, ref_template=REFERENCE)
-    return dict(sorted(components.items()))
+    types = (*shapes.ANSWERS, *operator_shapes.ANSWERS)
+    _, answers = msgspec.json.schema_components(types, ref_template=REFERENCE)
+    return dict(sorted({**answers, **STREAMS, **FORMS, **request_schemas()}.items()))
+
+
+def _open_the_door(schema: dict[str, Any]) -> None:
+    """Say that no token is needed: without any configured the API is open on loopback."""
+    del schema["components"]["securitySchemes"]
+    for methods in schema["paths"].values():
+        for operation in methods.values():
+            operation["security"] = []
 
 
 def _operation_id(path: str, method: str) -> str:
@@ -79,10 +99,15 @@ def _operation_id(path: str, method: str) -> str:
     return "_".join([method.lower(), *(word for word in words if word)])
 
 
-def _path_parameters(path: str) -> list[dict[str, Any]]:
+def _places(path: str) -> list[dict[str, Any]]:
     names = [part[1:-1] for part in path.split("/") if part.startswith("{")]
     return [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "schema": PLACES.get(name, {"type": "string", "minLength": 1}),
+        }
         for name in names
     ]
 
@@ -105,71 +130,36 @@ def _query_schema(parameter: query.Parameter) -> dict[str, Any]:
             return {"type": "boolean", "default": default}
         case query.Moment():
             return {"type": "string", "format": "date-time"}
-        case query.Text(most):
-            return {"type": "string", "minLength": 1, "maxLength": most}
+        case query.Text(most, _, pattern):
+            return {"type": "string", "maxLength": most, "pattern": f"^{pattern}$"}
     return {"type": "string"}
 
 
 def _header(name: str) -> dict[str, Any]:
-    return {
-        "name": name,
-        "in": "header",
-        "required": False,
-        "description": HEADERS[name],
-        "schema": {"type": "string"},
-    }
+    return {"name": name, "in": "header", "required": False, **HEADERS[name]}
 
 
 def _body(operation: Operation) -> dict[str, Any]:
-    schema = (
-        {"$ref": REFERENCE.format(name=operation.body)}
-        if operation.body
-        else {"type": "string", "format": "binary"}
-    )
     return {
         "required": True,
-        "content": {media_type: {"schema": schema} for media_type in operation.body_types},
+        "content": {
+            media_type: _content(operation, media_type) for media_type in operation.body_types
+        },
     }
 
 
-def _responses(operation: Operation, *, public: bool) -> dict[str, Any]:
-    responses = {str(answer.status): _answer(answer) for answer in operation.answers}
-    problems = {400, 503} if public else {*operation.problems}
-    for status in sorted({*problems, 405, 500}):
-        responses[str(status)] = {
-            "description": HTTPStatus(status).phrase,
-            "content": PROBLEM,
-            "headers": _answer_headers(("Retry-After",) if status in {409, 429, 503} else ()),
+def _content(operation: Operation, media_type: str) -> dict[str, Any]:
+    if media_type.startswith("multipart/"):
+        return {
+            "schema": {"$ref": REFERENCE.format(name=operation.form)},
+            "encoding": {"file": {"contentType": "application/x-ndjson, text/csv"}},
         }
-    return responses
-
-
-def _answer(answer: Answer) -> dict[str, Any]:
-    schema = _shape(answer)
-    described: dict[str, Any] = {
-        "description": answer.description or HTTPStatus(answer.status).phrase,
-        "headers": _answer_headers(answer.headers),
-    }
-    if answer.media_types:
-        described["content"] = {
-            media_type: {"schema": schema if "json" in media_type else {"type": "string"}}
-            for media_type in answer.media_types
-        }
-    return described
-
-
-def _shape(answer: Answer) -> dict[str, Any]:
-    named = [{"$ref": REFERENCE.format(name=name)} for name in (answer.shape, *answer.also) if name]
-    if not named:
-        return {"type": "string"}
-    return named[0] if len(named) == 1 else {"anyOf": named}
-
-
-def _answer_headers(names: tuple[str, ...]) -> dict[str, Any]:
-    return {
-        name: {"description": HEADERS[name], "schema": {"type": "string"}}
-        for name in ("X-Request-Id", *names)
-    }
+    if operation.body:
+        examples = {name: {"value": value} for name, value in operation.examples.items()}
+        shown = {"examples": examples} if examples else {}
+        return {"schema": {"$ref": REFERENCE.format(name=operation.body)}, **shown}
+    # Without a type: what is in a file is no JSON value, it is only never nothing.
+    return {"schema": {"minLength": 1}}
 
 
 def openapi_text() -> str:

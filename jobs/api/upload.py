@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Final, cast
+from typing import Any, BinaryIO, Final, Literal, cast, get_args
 
 from django.core.files.uploadedfile import UploadedFile
 from django.core.files.uploadhandler import TemporaryFileUploadHandler
@@ -29,7 +29,11 @@ BY_SUFFIX: Final = {".csv": CSV_TYPE, ".jsonl": JSON_LINES_TYPE, ".ndjson": JSON
 
 READ_BYTES: Final = 256 * 1024
 IN_MEMORY_BYTES: Final = 2**20
-PURPOSES: Final = ("documents", "batch")
+FilePurpose = Literal["documents", "batch"]
+FileType = Literal["text/csv", "application/x-ndjson"]
+"""How a file is kept and given back, whichever of its types' names it came under."""
+
+PURPOSES: Final[tuple[FilePurpose, ...]] = get_args(FilePurpose)
 FORM_FIELDS: Final = frozenset({"purpose", "tenant"})
 
 

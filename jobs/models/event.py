@@ -5,6 +5,9 @@ from django.db import models
 
 from jobs.states import EventKind
 
+ACTOR_CHARACTERS = 100
+"""Longest name in an event; workers' names are cut to it when they register."""
+
 
 class JobEvent(models.Model):
     """One change of a job. ``task_ids`` are those it touched; ``details`` holds counts."""
@@ -12,7 +15,7 @@ class JobEvent(models.Model):
     job_id = models.BigIntegerField()
     kind = models.CharField(max_length=20, choices=[(kind.value, kind.value) for kind in EventKind])
     happened_at = models.DateTimeField()
-    actor = models.CharField(max_length=100, blank=True)
+    actor = models.CharField(max_length=ACTOR_CHARACTERS, blank=True)
     task_ids = ArrayField(models.BigIntegerField(), default=list)
     details = models.JSONField(default=dict)
 

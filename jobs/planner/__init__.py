@@ -6,6 +6,7 @@ from jobs.errors import InvalidRequest
 from jobs.planner import analyze, batch, chat, pipeline
 from jobs.planner.documents import check, numbered
 from jobs.planner.draft import KINDS, TEST_KINDS, Draft
+from jobs.planner.job_parameters import check_job_parameters
 from jobs.planner.plan import Plan
 from jobs.planner.request import Document, JobRequest
 from jobs.policies.policy import EndpointSpec, PolicySpec
@@ -26,19 +27,6 @@ TAKES = {
     "pipeline": ("tasks",),
 }
 """Which of the fields that carry work each type reads; another one would be silently lost."""
-
-
-PARAMETERS = {
-    "chat": ("max_tokens", "temperature", "system", "group_documents", "group_tokens"),
-    "analyze": ("minimum", "maximum"),
-    "embed": (),
-    "batch": (),
-    "pipeline": (),
-}
-"""What ``parameters`` of a job may hold by type; a misspelt one would be silently lost."""
-
-FILE_PARAMETERS = ("text_column", "id_column")
-"""Besides, where documents come from a CSV file."""
 
 
 def plan_job(
@@ -70,15 +58,6 @@ def _check_fields(request: JobRequest) -> None:
             raise InvalidRequest.field(
                 field, f"jobs of type {request.type!r} do not use it; they take {wanted}"
             )
-    known = PARAMETERS[request.type]
-    if "file_id" in TAKES[request.type]:
-        known += FILE_PARAMETERS
-    for name in request.parameters:
-        if name not in known:
-            raise InvalidRequest.field(
-                f"parameters.{name[:100]}",
-                f"jobs of type {request.type!r} do not know it; they take "
-                f"{', '.join(known) or 'no parameters; put them into the tasks or requests'}",
-            )
+    check_job_parameters(request.type, request.parameters)
     if request.documents is not None and request.file_id is not None:
         raise InvalidRequest.field("file_id", "send either documents or a file_id, not both")

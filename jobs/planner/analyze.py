@@ -3,11 +3,10 @@
 from jobs.errors import InvalidRequest
 from jobs.planner import documents
 from jobs.planner.draft import Draft
+from jobs.planner.job_parameters import MOST_CAUSES
 
 MOST_IN_CHUNK = 50
 MOST_CHARACTERS = 200_000
-MOST_CAUSES = 100
-"""Labels a cluster task may spawn; it looks for 40 unless asked for more."""
 
 
 def plan(draft: Draft) -> None:
@@ -52,16 +51,8 @@ def add_embeds(draft: Draft, asked: str | None = None) -> list[int]:
 
 def _bounds(draft: Draft) -> dict[str, int]:
     """How many causes the user lets the program look for."""
-    bounds = {}
-    for name in ("minimum", "maximum"):
-        value = draft.request.parameters.get(name)
-        if value is None:
-            continue
-        if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MOST_CAUSES:
-            raise InvalidRequest.field(
-                f"parameters.{name}", f"must be a whole number from 1 to {MOST_CAUSES}"
-            )
-        bounds[name] = value
+    given = draft.request.parameters
+    bounds = {name: given[name] for name in ("minimum", "maximum") if given.get(name) is not None}
     if bounds.get("minimum", 1) > bounds.get("maximum", MOST_CAUSES):
         raise InvalidRequest.field("parameters.minimum", "must not be more than maximum")
     return bounds

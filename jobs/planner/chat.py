@@ -11,9 +11,6 @@ GROUP_TOKENS = 150
 
 CHARACTERS_PER_TOKEN = 4
 FAN_IN = 8
-MOST_TOKENS = 32_768
-"""Most output a chat executor allows."""
-
 PASSED_ON = ("max_tokens", "temperature", "system")
 
 
@@ -23,7 +20,8 @@ def plan(draft: Draft) -> None:
     if not question.strip():
         raise InvalidRequest.field("input", "chat needs an input: what to ask")
     model = draft.model(draft.request.model, draft.policy.chat_model)
-    parameters = _parameters(draft.request.parameters)
+    given = draft.request.parameters
+    parameters = {name: given[name] for name in PASSED_ON if name in given}
     if draft.documents:
         _plan_map_reduce(draft, question, model, parameters)
         return
@@ -34,7 +32,7 @@ def plan(draft: Draft) -> None:
 
 def _plan_map_reduce(draft: Draft, question: str, model: str, parameters: dict[str, Any]) -> None:
     asked = {**parameters, "question": question}
-    if tokens := whole_number(draft.request.parameters, "group_tokens", least=20, most=100_000):
+    if tokens := draft.request.parameters.get("group_tokens"):
         asked["group_tokens"] = tokens
     level = _map(draft, asked, model)
     number = 0
@@ -68,33 +66,7 @@ def _map(draft: Draft, asked: dict[str, Any], model: str) -> list[int]:
 
 def documents_per_group(draft: Draft) -> int:
     """At most 50, or what ``parameters.group_documents`` asks for."""
-    return whole_number(draft.request.parameters, "group_documents", least=1, most=1_000) or 50
-
-
-def whole_number(parameters: dict[str, Any], name: str, *, least: int, most: int) -> int | None:
-    """A parameter that counts something; None when it is not there.
-
-    Raises InvalidRequest that names the parameter and its bounds.
-    """
-    value = parameters.get(name)
-    if value is None:
-        return None
-    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-        text = f"must be a whole number from {least:,} to {most:,}"
-        raise InvalidRequest.field(f"parameters.{name}", text)
-    return value
-
-
-def _parameters(given: dict[str, Any]) -> dict[str, Any]:
-    """What the executors get to know, refused here already where they would refuse it."""
-    whole_number(given, "max_tokens", least=1, most=MOST_TOKENS)
-    temperature = given.get("temperature", 0)
-    is_number = isinstance(temperature, int | float) and not isinstance(temperature, bool)
-    if temperature is not None and not (is_number and 0 <= temperature <= 2):
-        raise InvalidRequest.field("parameters.temperature", "must be a number from 0 to 2")
-    if not isinstance(given.get("system") or "", str):
-        raise InvalidRequest.field("parameters.system", "must be text")
-    return {name: given[name] for name in PASSED_ON if name in given}
+    return draft.request.parameters.get("group_documents") or 50
 
 
 def _reduce(

@@ -6,9 +6,9 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from jobs.errors import FieldError, InvalidRequest, PlanRefused
-from jobs.planner.analyze import MOST_CAUSES
 from jobs.planner.batch import asked_model, check_parameters
 from jobs.planner.draft import Draft
+from jobs.planner.job_parameters import MOST_CAUSES
 from jobs.planner.request import PipelineTask
 
 SPAWNED_NAME = re.compile(r"label-\d{1,3}")

@@ -10,6 +10,8 @@ from jobs.planner.strict_json import parse_as, parse_json
 Name = Annotated[str, Meta(min_length=1, max_length=255)]
 Text = Annotated[str, Meta(max_length=1_000_000)]
 Count = Annotated[int, Meta(ge=1, le=1_000_000)]
+JobType = Literal["chat", "analyze", "batch", "embed", "pipeline"]
+Priority = Literal["interactive", "standard", "batch"]
 
 MAX_LABELS = 64
 MAX_DOCUMENTS = 10_000
@@ -63,14 +65,14 @@ class PipelineTask(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class JobRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The body of POST /v1/jobs."""
 
-    type: Literal["chat", "analyze", "batch", "embed", "pipeline"]
+    type: JobType
     input: Text | None = None
     documents: Annotated[list[str | GivenDocument], Meta(max_length=MAX_DOCUMENTS)] | None = None
     file_id: Annotated[str, Meta(max_length=100)] | None = None
     requests: Annotated[list[BatchRequest], Meta(max_length=50_000)] | None = None
     tasks: Annotated[list[PipelineTask], Meta(max_length=50_000)] | None = None
     policy: Annotated[str, Meta(max_length=63)] = "enterprise-default"
-    priority: Literal["interactive", "standard", "batch"] = "standard"
+    priority: Priority = "standard"
     tenant: Annotated[str, Meta(max_length=63)] | None = None
     model: Annotated[str, Meta(max_length=200)] | None = None
     parameters: dict[str, Any] = {}

@@ -16,6 +16,7 @@ from jobs.actions.combiner import Combiner
 from jobs.actions.settle import SettleAnswer, SettleRequest, settle_and_claim
 from jobs.errors import InvalidRequest, LeaseNotHeld
 from jobs.models import ModelEndpoint, Worker
+from jobs.models.event import ACTOR_CHARACTERS
 from jobs.rpc import conversion
 from jobs.transitions.claiming import ClaimedRow
 from proto.daef.v1 import worker_pb2, worker_pb2_grpc
@@ -157,7 +158,7 @@ def _registration(request: worker_pb2.RegisterRequest, context: Any) -> fleet.Re
         incarnation=incarnation,
         token_fingerprint=context.actor.token_digest,
         tenant=_only_tenant(context),
-        name=_text(request.name, 200) or incarnation,
+        name=_text(request.name, ACTOR_CHARACTERS) or incarnation,
         node=_text(request.node, 200),
         pool=request.pool,
         slots=_between("slots", request.slots, 1, MAX_SLOTS),

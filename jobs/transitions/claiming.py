@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from jobs.policies.isolation import ALONE_FROM
+from jobs.policies.isolation import ALONE_FROM, runs_alone
 from jobs.transitions.sql import fetch, integers
 
 CLOSE_GRACE_SECONDS = 3.0
@@ -84,21 +84,13 @@ where j.pool_id = %(pool)s and j.finished_at is null and b.task_ceiling_nano_usd
         < 256 * b.task_ceiling_nano_usd
 """
 
-
-def _alone(task: str, attempt: str) -> str:
-    """Whether this attempt of a task is to have no neighbours; `policies.isolation` says why."""
-    return (
-        f"({task}.workers_lost >= {ALONE_FROM} or {attempt} >= {task}.max_attempts "
-        f"and ({task}.workers_lost > 0 or {task}.max_attempts = 1))"
-    )
-
-
 # The candidates are found by index ranges and taken by row address, so that no estimate of the
 # planner can turn this into a scan of the tasks.
 #
-# A task that has to run alone is claimed alone, by a worker that holds no other such: those that
-# wait for their turn would lose an attempt without ever having run, were the worker killed.
-CLAIM = f"""
+# A task that has to run alone (`jobs/policies/isolation.py`) is claimed alone, by a worker that
+# holds no other such: those that wait for their turn would lose an attempt without ever having run,
+# were the worker killed.
+CLAIM = """
 with pick as materialized (
     select * from unnest(%(capability)s::int[], %(priority)s::int[], %(tenant)s::int[],
         %(low)s::bigint[], %(high)s::bigint[], %(limit)s::int[], %(tenant_room)s::int[],
@@ -120,14 +112,17 @@ with pick as materialized (
     from candidate c
 ), chosen as materialized (
     select r.address, row_number() over (order by r.turn, r.task_id) as place,
-        (select {_alone("t", "t.attempt + 1")} from task t where t.id = r.task_id) as alone
+        (select t.workers_lost >= %(alone_from)s or t.attempt + 1 >= t.max_attempts
+                and (t.workers_lost > 0 or t.max_attempts = 1)
+            from task t where t.id = r.task_id) as alone
     from ranked r where r.of_tenant <= r.tenant_room and r.of_job <= r.job_room
     order by r.turn, r.task_id limit %(want)s
 ), held as materialized (
     select exists (
         select 1 from lease l cross join lateral unnest(l.task_ids) x
-            cross join lateral (
-                select 1 from task t where t.id = x and {_alone("t", "t.attempt")} offset 0) t
+            cross join lateral (select 1 from task t where t.id = x
+                and (t.workers_lost >= %(alone_from)s or t.attempt >= t.max_attempts
+                    and (t.workers_lost > 0 or t.max_attempts = 1)) offset 0) t
         where l.owner = %(owner)s) as alone
 ), q as (
     delete from ready where ctid = any(array(
@@ -159,7 +154,7 @@ with pick as materialized (
     from g join job j on j.id = g.job_id
 ), v as (
     insert into job_event (job_id, kind, happened_at, actor, task_ids, details)
-    select g.job_id, 'claimed', clock_timestamp(), %(actor)s, g.ids, '{{}}' from g order by g.job_id
+    select g.job_id, 'claimed', clock_timestamp(), %(actor)s, g.ids, '{}' from g order by g.job_id
 ), b as (
     update budget set reserved_nano_usd = reserved_nano_usd + g.ceiling
     from g where budget.job_id = g.job_id and g.ceiling > 0
@@ -177,7 +172,7 @@ with pick as materialized (
     where id = any(array(select job_id from g)) and status = 'Pending'
 )
 select u.id, u.epoch, u.attempt, u.generation, u.kind, i.name, i.input, i.parameters, i.model,
-    u.ceiling_nano_usd, {_alone("u", "u.attempt")}, j.start_to_close_seconds,
+    u.ceiling_nano_usd, u.workers_lost, u.max_attempts, j.start_to_close_seconds,
     exists (select 1 from edge where edge.child_id = u.id)
 from u
 left join lateral (select * from task_input i where i.task_id = u.id) i on true
@@ -221,9 +216,17 @@ class ClaimedRow(NamedTuple):
     parameters: str
     model: str
     ceiling_nano_usd: int
-    run_alone: bool
+    workers_lost: int
+    max_attempts: int
     start_to_close_seconds: float
     has_parents: bool
+
+    @property
+    def run_alone(self) -> bool:
+        """Whether it is to have no neighbours."""
+        return runs_alone(
+            suspicion=self.workers_lost, attempt=self.attempt, max_attempts=self.max_attempts
+        )
 
 
 class ServedRow(NamedTuple):
@@ -283,6 +286,7 @@ def claim(
             "want": want,
             "lease_seconds": lease_seconds,
             "grace_seconds": CLOSE_GRACE_SECONDS,
+            "alone_from": ALONE_FROM,
             "capability": integers(pick.capability for pick in picks),
             "priority": integers(pick.priority for pick in picks),
             "tenant": integers(pick.tenant for pick in picks),

@@ -101,7 +101,7 @@ class TaskModel:
             return "DeadLettered"
         free = report.kind == ReportKind.RELEASED or report.error_class in GIVEN_BACK
         used_up = self.attempts[share.task] >= self.rows[share.task].max_attempts
-        if share.task >> TASK_BITS in self.overdue or (used_up and not free):
+        if share.task in self.overdue or (used_up and not free):
             return "DeadLettered"
         self.attempts[share.task] -= free
         return "Queued"
@@ -152,6 +152,7 @@ class TaskModel:
             assert reopening, "only a retry opens a new generation"
             assert (new.generation, new.epoch) == (old.generation + 1, old.epoch + 1)
             self.attempts[task] = 0
+            self.overdue.discard(task)
             self.results.pop(task, None)
         elif old.status in TASK_ENDS:
             assert new == old, "an end was left or rewritten"

@@ -167,7 +167,6 @@ def test_a_missing_content_type_is_refused(settings):
         "created_after=yesterday",
         "created_after=2026-13-01T00:00:00Z",
         "created_after=0000-01-01T00:00:00Z",
-        "created_after=9999-12-31T23:59:59-12:00",
         "colour=red",
         "status=%27%20or%201=1--",
         "&".join(f"p{n}=1" for n in range(500)),

@@ -9,8 +9,10 @@ import pytest
 from django.conf import settings
 
 from jobs.api.schema import openapi_text
+from jobs.api.schema_bodies import EXAMPLES
 from jobs.api.urls import urlpatterns
 from jobs.errors import DaefError, catalogue
+from jobs.planner import TAKES
 from tests.integration.gateway import Gateway
 
 REFERENCE = Path(settings.BASE_DIR) / "docs" / "reference"
@@ -34,21 +36,34 @@ def test_every_operation_says_what_can_go_wrong(document):
     for address, methods in document["paths"].items():
         for method, operation in methods.items():
             responses = operation["responses"]
-            assert {"400", "500", "503"} <= set(responses), (address, method)
-            content = responses["500"]["content"]
-            assert list(content) == ["application/problem+json"]
+            assert {"400", "405", "413", "415", "500", "503"} <= set(responses), (address, method)
+            for status, answer in responses.items():
+                if int(status) >= 400:
+                    assert answer["$ref"].startswith("#/components/responses/")
+    for answer in document["components"]["responses"].values():
+        assert list(answer["content"]) == ["application/problem+json"]
 
 
 def test_every_reference_leads_somewhere(document):
     text = json.dumps(document)
-    known = set(document["components"]["schemas"])
-    assert set(re.findall(r'#/components/schemas/([^"]+)"', text)) <= known
+    for kind, known in document["components"].items():
+        assert set(re.findall(rf'#/components/{kind}/([^"]+)"', text)) <= set(known)
 
 
 def test_the_submit_body_is_described_field_by_field(document):
-    request = document["components"]["schemas"]["JobRequest"]
-    assert {"type", "input", "documents", "budget", "labels"} <= set(request["properties"])
-    assert request["additionalProperties"] is False
+    schemas = document["components"]["schemas"]
+    assert set(schemas["JobRequest"]["discriminator"]["mapping"]) == set(TAKES)
+    assert {"input", "documents", "budget", "labels"} <= set(schemas["AnalyzeJob"]["properties"])
+    assert {"tasks"} == set(schemas["PipelineJob"]["required"]) - {"type"}
+    for name in schemas["JobRequest"]["discriminator"]["mapping"].values():
+        assert schemas[name.rpartition("/")[2]]["additionalProperties"] is False
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("example", EXAMPLES.values(), ids=EXAMPLES.keys())
+def test_every_example_is_taken(example):
+    response = Gateway().post("/v1/jobs", example)
+    assert response.status_code == 201, response.content
 
 
 def test_operation_ids_are_unique(document):

@@ -1,5 +1,6 @@
 """Claiming: who gets which tasks, exactly, whatever the competition."""
 
+import itertools
 import threading
 from contextlib import suppress
 from datetime import timedelta
@@ -10,14 +11,16 @@ from django.utils import timezone
 
 from jobs import reaper
 from jobs.models import Budget, Lease, Pool, Ready, Task
-from jobs.policies import isolation
 from jobs.transitions import claiming
+from jobs.transitions.settling import UsageRow
+from jobs.transitions.sql import execute
 from tests.integration.scenario import (
     register,
     reloaded,
     statuses,
     submit_echo,
     submit_pipeline,
+    success,
     tenant,
 )
 
@@ -100,14 +103,22 @@ def test_a_pool_never_runs_more_tasks_than_its_limit():
 
 
 def test_a_task_that_has_to_run_alone_is_claimed_alone():
-    submit_echo(3)
-    crashed = register()
-    crashed.fail(crashed.claim(3), "worker_lost")
-    submit_echo(3)
-    one, other = register(), register()
-    (alone,) = one.claim(5)
-    assert alone.run_alone
-    assert [task.run_alone for task in other.claim(5)] == [True]
+    job = submit_echo(60)
+    cases = itertools.product(range(4), range(4), range(1, 6))
+    legal = [case for case in cases if case[1] < case[2]]
+    for number, (lost, attempt, most) in enumerate(legal, 1):
+        Task.objects.filter(pk=job.pk << 20 | number).update(
+            workers_lost=lost, attempt=attempt, max_attempts=most
+        )
+    claims = []
+    while claimed := register().claim(60):
+        claims.append({task.run_alone for task in claimed} if len(claimed) > 1 else claimed[0])
+        assert len(claimed) == 1 or not any(task.run_alone for task in claimed)
+    together = [isinstance(claim, set) or not claim.run_alone for claim in claims]
+    # Two claims of ordinary tasks in a row: one of them was taken for what it is not.
+    assert not any(pair == (True, True) for pair in itertools.pairwise(together))
+    assert together.count(True) > 1
+    Task.objects.update(attempt=1, workers_lost=0, max_attempts=5)
 
 
 def test_a_worker_holds_one_task_at_a_time_that_has_to_run_alone():
@@ -127,30 +138,7 @@ def test_tasks_before_the_one_that_has_to_run_alone_are_claimed_first():
     assert [task.run_alone for task in worker.claim(4)] == [True]
 
 
-@pytest.mark.parametrize(
-    ("lost", "attempt", "most", "alone"),
-    [
-        (0, 1, 5, False),
-        (0, 5, 5, False),
-        (0, 1, 1, True),
-        (isolation.LEASE_RAN_OUT, 2, 5, False),
-        (isolation.LEASE_RAN_OUT, 2, 2, True),
-        (isolation.LEASE_RAN_OUT, 5, 5, True),
-        (2 * isolation.LEASE_RAN_OUT, 3, 5, True),
-        (isolation.RUNNER_DIED, 2, 5, True),
-    ],
-)
-def test_what_a_task_has_lost_decides_whether_an_attempt_is_made_alone(lost, attempt, most, alone):
-    submit_echo(1)
-    Task.objects.update(workers_lost=lost, attempt=attempt - 1, max_attempts=most)
-    worker = register()
-    (claimed,) = worker.claim()
-    assert (claimed.attempt, claimed.run_alone) == (attempt, alone)
-    submit_echo(1, max_attempts=1)
-    assert (worker.claim() == []) == alone
-
-
-def test_a_task_that_kills_agents_never_costs_an_innocent_its_last_attempt():
+def test_a_task_that_kills_agents_takes_no_innocent_along_to_the_dead_letters():
     job = submit_echo(6, max_attempts=3)
     poison = job.pk << 20 | 3
     done: dict[int, int] = {}
@@ -272,3 +260,78 @@ def test_workers_that_claim_at_the_same_time_keep_the_parallelism_of_a_job():
     for thread in threads:
         thread.join()
     assert statuses(job).count("Running") == 5
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [
+        "failed_reason = 'DeadlineExceeded'",
+        "cancel_requested_at = now()",
+        "suspended_at = now(), status = 'Suspended', reason = 'Suspended'",
+    ],
+)
+def test_a_job_that_is_to_end_or_to_wait_gives_out_nothing(ending):
+    execute(f"update job set {ending} where id = %s", (submit_echo(3).pk,))
+    other = submit_echo(2)
+    assert {task.id >> 20 for task in register().claim(5)} == {other.pk}
+
+
+def test_a_worker_that_drains_gets_nothing():
+    submit_echo(1)
+    worker = register()
+    execute("update worker set state = 'Draining'")
+    assert worker.claim() == []
+    assert worker.beat([]).drain
+    assert not worker.beat([]).work_waiting
+
+
+def test_a_tenant_that_comes_late_has_no_arrears_to_catch_up():
+    early = submit_echo(60, owner="alice")
+    worker = register()
+    for _ in range(15):
+        worker.claim(2)
+    late = submit_echo(60, owner="bob")
+    claimed = [task.id >> 20 for task in worker.claim(20)]
+    assert 8 <= claimed.count(early.pk) <= 12
+    assert claimed.count(early.pk) + claimed.count(late.pk) == 20
+
+
+def test_a_tenants_share_is_counted_in_each_priority_class_for_itself():
+    for priority in ("interactive", "standard", "batch"):
+        submit_echo(3, owner="alice", priority=priority)
+    worker = register()
+    claimed = [task for _ in range(9) for task in worker.claim(1)]
+    assert len(claimed) == 9
+
+
+def test_a_tenants_limit_counts_what_it_runs_in_that_pool_only():
+    owner = tenant("alice")
+    owner.max_running_tasks = 2
+    owner.save()
+    submit_echo(2, owner="bob")
+    submit_echo(2, owner="alice")
+    assert len(register().claim(9)) == 4
+
+
+def test_a_job_whose_budget_is_all_reserved_takes_nothing_more():
+    chat = {"kind": "chat", "input": {"prompt": "x"}}
+    job = submit_pipeline({"name": "a", **chat}, {"name": "b", **chat})
+    (first, second) = Task.objects.values_list("ceiling_nano_usd", flat=True)
+    Budget.objects.filter(pk=job.pk).update(limit_nano_usd=first + second - 1)
+    worker = register()
+    assert len(worker.claim(1)) == 1
+    assert worker.claim(1) == []
+
+
+def test_spent_money_is_not_there_for_the_next_task():
+    chat = {"kind": "chat", "input": {"prompt": "x"}}
+    job = submit_pipeline({"name": "a", **chat}, {"name": "b", **chat})
+    (first, second) = Task.objects.values_list("ceiling_nano_usd", flat=True)
+    Budget.objects.filter(pk=job.pk).update(limit_nano_usd=first + second - 1)
+    worker = register()
+    (task,) = worker.claim(1)
+    entry = UsageRow(task.id, task.epoch, 0, "embedded-chat", "smollm2-135m", 1, 1, first, False)
+    worker.settle(success(task)._replace(usage=(entry,)))
+    assert worker.claim(1) == []
+    execute("update budget set limit_nano_usd = limit_nano_usd + 1")
+    assert len(worker.claim(1)) == 1

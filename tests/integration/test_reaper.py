@@ -6,9 +6,26 @@ from access.actors import LOCAL_OPERATOR
 from jobs import explainer, keeper, reaper, ticketer
 from jobs.actions import control, fleet
 from jobs.actions.settle import SettleStatus
-from jobs.models import Attempt, DeadLetter, Job, Lease, ModelEndpoint, Task
-from jobs.transitions.sql import execute
-from tests.integration.scenario import register, reloaded, statuses, submit_echo, submit_pipeline
+from jobs.models import (
+    Attempt,
+    DeadLetter,
+    Delayed,
+    IdempotencyRecord,
+    Job,
+    Lease,
+    ModelEndpoint,
+    Task,
+    Worker,
+)
+from jobs.transitions.sql import execute, fetch
+from tests.integration.scenario import (
+    register,
+    reloaded,
+    statuses,
+    submit_echo,
+    submit_job,
+    submit_pipeline,
+)
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("sound_database")]
 
@@ -215,3 +232,119 @@ def test_an_agent_is_given_the_models_of_endpoints_whose_keys_it_has():
         )
     assert fleet.reachable(["own", "openai:", "openai:ACME"]) == ["mine-model", "open-model", "own"]
     assert fleet.reachable(["own"]) == ["own"]
+
+
+def test_an_attempt_that_took_too_long_backs_off_and_is_no_lost_worker():
+    submit_echo(1)
+    worker = register()
+    worker.beat(worker.claim())
+    execute("update lease set close_at = clock_timestamp() - interval '1 second'")
+    expire_leases()
+    assert reaper.reap_leases() == 1
+    assert Task.objects.get().workers_lost == 0
+    assert Delayed.objects.count() == 1
+
+
+def test_the_keeper_deletes_once_a_minute_what_is_no_longer_kept():
+    job, watch = submit_echo(1), keeper.Keeper()
+    worker = register()
+    worker.succeed(worker.claim())
+    execute("update job set finished_at = now() - interval '400 days'")
+    assert "old jobs deleted" not in watch.one_pass()
+    watch._retained_at -= keeper.RETENTION_SECONDS + 1
+    assert watch.one_pass()["old jobs deleted"] == 1
+    assert not Job.objects.filter(pk=job.pk).exists()
+    assert "old jobs deleted" not in watch.one_pass()
+
+
+def test_an_idempotency_key_is_forgotten_after_a_day_and_not_before():
+    from jobs.actions import retention
+
+    for key, age in (("old", "25 hours"), ("young", "23 hours")):
+        submit_job({"type": "chat", "input": "hello"}, key=key)
+        execute(
+            f"update idempotency_record set created_at = now() - interval '{age}' where key = %s",
+            (key,),
+        )
+    assert retention.forget_keys() == 1
+    assert IdempotencyRecord.objects.get().key == "young"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "state = 'Draining'",
+        "state = 'Gone'",
+        "heartbeat_at = now() - interval '1 hour'",
+        "pool_id = (select id from pool where name = 'other')",
+    ],
+)
+def test_only_active_workers_of_the_pool_that_were_heard_of_count_as_live(change):
+    pool = register().worker.pool_id
+    away = register()
+    register(pool="other")
+    execute(f"update worker set {change} where id = %s", (away.worker.pk,))
+    assert fleet.live_workers(pool) == 1
+
+
+def test_a_silent_worker_that_still_holds_a_lease_is_not_yet_gone():
+    submit_echo(1)
+    holder, idle = register(), register()
+    holder.claim()
+    execute("update worker set heartbeat_at = now() - interval '1 hour'")
+    assert keeper.Keeper().one_pass()["workers gone"] == 1
+    states = dict(Worker.objects.values_list("pk", "state"))
+    assert states == {holder.worker.pk: "Active", idle.worker.pk: "Gone"}
+
+
+def test_what_waits_for_a_worker_since_its_parents_ended_is_buried_in_time_and_not_before():
+    job = submit_pipeline({"name": "a"}, {"name": "b", "needs": ["a"]})
+    execute("update job set schedule_to_start_seconds = 60, created_at = now() - interval '1 hour'")
+    worker = register()
+    worker.succeed(worker.claim())
+    assert keeper.bury_overdue() == 0
+    execute("update task set queued_at = queued_at - interval '2 minutes'")
+    assert keeper.bury_overdue() == 1
+    assert statuses(job) == ["Succeeded", "DeadLettered"]
+
+
+def test_a_task_that_waits_within_its_limits_is_left_alone():
+    job = submit_echo(1)
+    execute("update job set schedule_to_start_seconds = 60, schedule_to_close_seconds = 120")
+    execute("update job set created_at = now() - interval '1 hour'")
+    assert keeper.bury_overdue() == 0
+    assert statuses(job) == ["Queued"]
+
+
+def test_a_suspended_job_keeps_its_waiting_tasks():
+    job = submit_echo(1)
+    control.suspend_job(job_id=job.pk, actor=LOCAL_OPERATOR)
+    execute("update job set schedule_to_close_seconds = 10, created_at = now() - interval '1 hour'")
+    execute("update task set created_at = now() - interval '1 hour'")
+    assert keeper.bury_overdue() == 0
+
+
+def test_a_job_that_can_still_pay_or_still_runs_is_not_out_of_budget():
+    job = submit_job({"type": "chat", "input": "hello"})
+    keeper.fail_jobs()
+    assert reloaded(job).failed_reason is None
+    worker = register()
+    claimed = worker.claim()
+    execute("update budget set limit_nano_usd = reserved_nano_usd")
+    keeper.fail_jobs()
+    assert reloaded(job).failed_reason is None
+    worker.fail(claimed, "transient")
+    execute("update budget set limit_nano_usd = limit_nano_usd - 1")
+    keeper.fail_jobs()
+    assert reloaded(job).failed_reason == "BudgetExceeded"
+
+
+def test_a_renewed_lease_holds_for_the_whole_of_its_time_again(settings):
+    settings.DAEF_LEASE_SECONDS = 30.0
+    submit_echo(1)
+    worker = register()
+    claimed = worker.claim()
+    expire_leases()
+    worker.beat(claimed)
+    left = fetch("select extract(epoch from expires_at - clock_timestamp()) from lease")[0][0]
+    assert 25 < left <= 30

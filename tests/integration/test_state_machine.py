@@ -3,72 +3,42 @@
 A failure prints its steps and a seed; ``DAEF_TEST_SEED=<seed>`` runs the same sequences again.
 """
 
+import json
 import os
 import random
-from collections.abc import Iterable
-from datetime import timedelta
+import time
 from typing import Any
 
 import pytest
 from django.db import transaction
-from django.utils import timezone
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    initialize,
-    rule,
-    run_state_machine_as_test,
-)
+from hypothesis.stateful import rule, run_state_machine_as_test
 
 from access.actors import LOCAL_OPERATOR
-from jobs import integrity, keeper, reaper, ticketer
+from jobs import intake, keeper, reaper, ticketer
 from jobs.actions import control, fleet, retention
-from jobs.actions.settle import (
-    Report,
-    SettleRequest,
-    SettleStatus,
-    settle_and_claim,
-)
-from jobs.errors import StateConflict
-from jobs.models import Job, Lease, Task
-from jobs.states import TASK_ENDS, task_name
-from jobs.transitions.sql import execute, fetch
+from jobs.errors import IdempotencyMismatch, LeaseNotHeld
+from jobs.models import Job, Lease
+from jobs.states import task_name
+from jobs.transitions.sql import execute
 from tests.integration.burials import requeue
+from tests.integration.job_model import fingerprint
+from tests.integration.machine import WORKERS, Machine, beat, body_of, success
 from tests.integration.orders import graphs, limits, owners
 from tests.integration.reports import Outcome, outcomes, report_of
-from tests.integration.scenario import (
-    LEASE_SECONDS,
-    Hand,
-    register,
-    submit_job,
-    tenant,
-)
-from tests.integration.task_model import TASK_BITS, Share, TaskModel, rows_of
+from tests.integration.scenario import submit_job
+from tests.integration.task_model import TASK_BITS, rows_of
 
-WORKERS = 3
-BOBS_LIMIT = 3
 workers = st.integers(0, WORKERS - 1)
 picks = st.integers(0, 10_000)
 
 
-class Fabric(RuleBasedStateMachine):
+SOAK_SECONDS = 600.0
+
+
+class Fabric(Machine):
     """Clients, agents, controllers and time, in any order."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.reset = transaction.atomic()
-        self.reset.__enter__()
-        self.model = TaskModel()
-        self.hands: list[Hand] = []
-        self.sound = True
-
-    @initialize()
-    def begin(self) -> None:
-        bob = tenant("bob")
-        bob.max_running_tasks = BOBS_LIMIT
-        bob.save()
-        self.hands = [register() for _ in range(WORKERS)]
 
     # ── clients ──────────────────────────────────────────────────────────────────────────────────
 
@@ -95,26 +65,46 @@ class Fabric(RuleBasedStateMachine):
         submit_job({"type": "analyze", "input": "why?", "documents": texts}, owner=owner)
         self.check()
 
+    @rule(key=st.sampled_from("xy"), variant=st.integers(1, 2), owner=owners)
+    def submit_with_key(self, key: str, variant: int, owner: str) -> None:
+        """The first body makes a job, the same one finds it, another one is refused."""
+        known = self.jobs.keys.get((owner, key))
+        count = Job.objects.count()
+        try:
+            job = submit_job(body_of(variant), owner=owner, key=key)
+        except IdempotencyMismatch:
+            assert known is not None
+            assert known[0] != variant
+        else:
+            assert known in (None, (variant, job.pk))
+            self.jobs.keys[owner, key] = (variant, job.pk)
+        assert Job.objects.count() == count + (known is None)
+        self.check()
+
+    @rule(variant=st.integers(1, 2))
+    def look_at_a_plan(self, variant: int) -> None:
+        """A dry run writes nothing."""
+        before = fingerprint()
+        intake.preview(json.dumps(body_of(variant)).encode(), actor=LOCAL_OPERATOR)
+        assert fingerprint() == before
+
     @rule(pick=picks)
     def cancel(self, pick: int) -> None:
-        job = self.some_job(pick)
-        control.cancel_job(job_id=job.pk, actor=LOCAL_OPERATOR)
-        self.model.lost([t for t in self.model.held if t >> TASK_BITS == job.pk])
-        self.check()
+        self.ask(control.cancel_job, self.some_job(pick))
 
     @rule(pick=picks)
     def suspend(self, pick: int) -> None:
-        self.try_control(control.suspend_job, self.some_job(pick))
+        self.ask(control.suspend_job, self.some_job(pick))
 
     @rule(pick=picks)
     def resume(self, pick: int) -> None:
-        self.try_control(control.resume_job, self.some_job(pick))
+        self.ask(control.resume_job, self.some_job(pick))
 
     @rule(pick=picks)
     def retry(self, pick: int) -> None:
         dead = sorted(t for t, row in self.model.rows.items() if row.status == "DeadLettered")
         dead = dead or sorted(self.model.rows) or [self.some_job(0).pk << TASK_BITS]
-        self.try_control(control.retry_job, self.some_job(dead[pick % len(dead)], exact=True))
+        self.ask(control.retry_job, self.some_job(dead[pick % len(dead)], exact=True))
 
     @rule(mask=st.integers(0, 255), pick=picks, dry_run=st.booleans())
     def requeue(self, mask: int, pick: int, dry_run: bool) -> None:
@@ -135,9 +125,7 @@ class Fabric(RuleBasedStateMachine):
 
     @rule(worker=workers, want=st.integers(1, 8))
     def claim(self, worker: int, want: int) -> None:
-        hand = self.hands[worker]
-        self.model.claimed(hand.worker.pk, hand.claim(want))
-        self.check()
+        self.claim_for(self.hands[worker], want)
 
     @rule(pick=picks, outcome=outcomes, want=st.integers(0, 2))
     def settle_held(self, pick: int, outcome: Outcome, want: int) -> None:
@@ -150,7 +138,7 @@ class Fabric(RuleBasedStateMachine):
     def finish_everything_of_a_worker(self, pick: int) -> None:
         hand = self.hands[pick % WORKERS]
         mine = sorted(s for s in self.model.held.values() if s.owner == hand.worker.pk)
-        self.settle([(hand, report_of(s, Outcome("success"))) for s in mine], 0)
+        self.settle([(hand, success(s)) for s in mine], 0)
 
     @rule(pick=picks, worker=workers, first=outcomes, second=outcomes)
     def settle_anything_twice(
@@ -185,7 +173,40 @@ class Fabric(RuleBasedStateMachine):
         gone = self.hands[worker]
         fleet.deregister(gone.worker)
         self.model.released([s for s in self.model.held.values() if s.owner == gone.worker.pk])
-        self.hands[worker] = register()
+        self.replace(worker)
+        self.check()
+
+    @rule(worker=workers)
+    def fall_silent(self, worker: int) -> None:
+        """A machine is lost: its leases run out, and the incarnation is over."""
+        lost = self.hands[worker].worker.pk
+        execute("update lease set expires_at = now() - interval '1 day' where owner = %s", (lost,))
+        execute("update worker set heartbeat_at = now() - interval '1 day' where id = %s", (lost,))
+        reaper.one_pass()
+        keeper.Keeper().one_pass()
+        self.model.lost([s.task for s in self.model.held.values() if s.owner == lost])
+        self.replace(worker)
+        self.note_ended_jobs()
+
+    @rule(pick=picks, outcome=outcomes)
+    def come_back_from_the_dead(self, pick: int, outcome: Outcome) -> None:
+        """An incarnation that is over renews nothing and settles nothing anew."""
+        if not self.gone:
+            self.leave(worker=0)
+        hand = self.gone[pick % len(self.gone)]
+        with pytest.raises(LeaseNotHeld):
+            beat(hand, [])
+        mine = [share for share in self.model.history if share.owner == hand.worker.pk]
+        self.settle([(hand, report_of(share, outcome)) for share in mine[-1:]], 0)
+
+    @rule(worker=workers, off=st.booleans())
+    def drain_a_worker(self, worker: int, off: bool) -> None:
+        hand = self.hands[worker]
+        (self.draining.discard if off else self.draining.add)(hand.worker.pk)
+        state = "Active" if off else "Draining"
+        execute("update worker set state = %s where id = %s", (state, hand.worker.pk))
+        held = [s for s in self.model.held.values() if s.owner == hand.worker.pk]
+        assert beat(hand, held).drain is not off
         self.check()
 
     # ── time and controllers ─────────────────────────────────────────────────────────────────────
@@ -221,9 +242,17 @@ class Fabric(RuleBasedStateMachine):
         execute("update worker set heartbeat_at = clock_timestamp()")
         reaper.one_pass()
         keeper.Keeper().one_pass()
+        self.note_ended_jobs()
+
+    def note_ended_jobs(self) -> None:
+        """A job that ended over its running tasks took their leases."""
         ended = Job.objects.exclude(finished_at=None).values_list("pk", flat=True)
         self.model.lost([t for t in self.model.held if t >> TASK_BITS in set(ended)])
         self.check()
+
+    def let_time_pass(self) -> None:
+        self.pass_time_of_backoffs()
+        self.repair()
 
     @rule(pick=picks)
     def pass_deadline(self, pick: int) -> None:
@@ -243,7 +272,23 @@ class Fabric(RuleBasedStateMachine):
         execute(
             "update task set created_at = now() - interval '1 hour' where job_id = %s", (job.pk,)
         )
-        self.model.overdue.add(job.pk)
+        self.model.overdue |= {t for t in self.model.rows if t >> TASK_BITS == job.pk}
+        keeper.bury_overdue()
+        self.check()
+
+    @rule(pick=picks)
+    def pass_schedule_to_start(self, pick: int) -> None:
+        """What waited too long for a worker is buried, whether it stood in line or backed off."""
+        job = self.some_job(pick)
+        waited = "- interval '1 hour' where"
+        execute(
+            f"update job set schedule_to_start_seconds = 10, created_at = now() {waited} id = %s",
+            (job.pk,),
+        )
+        execute(
+            f"update task set queued_at = now() {waited} job_id = %s and status = 'Queued'",
+            (job.pk,),
+        )
         keeper.bury_overdue()
         self.check()
 
@@ -258,10 +303,9 @@ class Fabric(RuleBasedStateMachine):
         assert retention.delete_old_jobs(days=30) == int(job.finished_at is not None)
         if job.finished_at is not None:
             self.model.forget(job.pk)
+            self.jobs.forget(job.pk)
             assert rows_of(job.pk) == 0
         self.check()
-
-    # ── the end ──────────────────────────────────────────────────────────────────────────────────
 
     def teardown(self) -> None:
         try:
@@ -271,106 +315,10 @@ class Fabric(RuleBasedStateMachine):
             transaction.set_rollback(True)
             self.reset.__exit__(None, None, None)
 
-    def drain(self) -> None:
-        """Everything that is open and not suspended ends once agents work and controllers run."""
-        for hand in self.hands:
-            fleet.deregister(hand.worker)
-        self.model.released(list(self.model.held.values()))
-        last = register()
-        for _ in range(100):
-            self.pass_time_of_backoffs()
-            self.repair()
-            claimed = last.claim(50)
-            self.model.claimed(last.worker.pk, claimed)
-            shares = [self.model.held[task.id] for task in claimed]
-            self.settle([(last, report_of(s, Outcome("success"))) for s in shares], 0)
-            if not Job.objects.filter(finished_at=None, suspended_at=None).exists():
-                return
-        stuck = Job.objects.filter(finished_at=None, suspended_at=None).values_list("pk", flat=True)
-        raise AssertionError(f"jobs {list(stuck)} never end")
-
-    # ── parts of steps ───────────────────────────────────────────────────────────────────────────
-
-    def check(self, *, reopening: bool = False) -> None:
-        self.sound = False
-        self.model.compare(reopening=reopening)
-        assert integrity.check_all() == []
-        of_bob = fetch(
-            "select count(*) from task where status = 'Running' and tenant_id = %s",
-            (tenant("bob").pk,),
-        )
-        assert of_bob[0][0] <= BOBS_LIMIT
-        self.sound = True
-
-    def some_job(self, pick: int, *, exact: bool = False) -> Job:
-        if not self.model.rows:
-            submit_job({"type": "chat", "input": "hello"})
-            self.check()
-        jobs = sorted({task >> TASK_BITS for task in self.model.rows})
-        return Job.objects.get(pk=pick >> TASK_BITS if exact else jobs[pick % len(jobs)])
-
-    def some_held(self) -> list[Share]:
-        """What agents hold; where that is nothing, something is claimed first.
-
-        Rules have no preconditions: claims depend on the clock a little, so Hypothesis would find
-        a rule possible in one run and impossible in its repetition.
-        """
-        while not self.model.held:
-            submit_job({"type": "chat", "input": "hello"})
-            self.check()
-            self.claim(worker=0, want=3)
-        return sorted(self.model.held.values())
-
-    def try_control(self, action: Any, job: Job) -> None:
-        try:
-            action(job_id=job.pk, actor=LOCAL_OPERATOR)
-        except StateConflict:
-            self.check()
-        else:
-            self.check(reopening=action is control.retry_job)
-
-    def lost_replies(self, hand: Hand, named: set[int]) -> list[Share]:
-        """What a heartbeat that names these has to give back."""
-        leases = Lease.objects.filter(
-            owner=hand.worker.pk, granted_at__lt=timezone.now() - timedelta(seconds=10)
-        )
-        tasks = {task for lease in leases for task in lease.task_ids}
-        return [share for t in sorted(tasks - named) if (share := self.model.held.get(t))]
-
-    def settle(self, reports: list[tuple[Hand, Report]], want: int) -> None:
-        by_hand: dict[int, tuple[Hand, list[Report]]] = {}
-        for hand, report in reports:
-            by_hand.setdefault(hand.worker.pk, (hand, []))[1].append(report)
-        expected = []
-        for owner, (_, mine) in by_hand.items():
-            for report in mine:
-                answer = self.model.expected_answer(owner, report)
-                taken = answer in (SettleStatus.APPLIED, SettleStatus.REJECTED)
-                status = self.model.settle(report, answer) if taken else None
-                expected.append((report.task_id, answer, status))
-        requests = [
-            SettleRequest(hand.worker, mine, want, LEASE_SECONDS) for hand, mine in by_hand.values()
-        ]
-        answers = settle_and_claim(requests, self.hands[0].claimer)
-        told = [answer.status for each in answers for answer in each.answers]
-        assert told == [answer for _, answer, _ in expected]
-        for request, each in zip(requests, answers, strict=True):
-            self.model.claimed(request.worker.pk, each.tasks)
-        statuses = dict(Task.objects.values_list("id", "status"))
-        for task, _, status in expected:
-            if status in TASK_ENDS or (status and task not in self.model.held):
-                assert statuses[task] in {status, *({"Cancelled"} if status == "Queued" else ())}
-        self.check()
-
-
-def beat(hand: Hand, shares: Iterable[Share]) -> fleet.Pulse:
-    named = [fleet.Share(share.task, share.epoch) for share in shares]
-    return fleet.heartbeat(hand.worker, named, free_slots=1, claimer=hand.claimer)
-
 
 def run(examples: int, steps: int) -> None:
     number = int(os.environ.get("DAEF_TEST_SEED") or random.SystemRandom().getrandbits(32))
-    print(f"DAEF_TEST_SEED={number}")
+    print(f"DAEF_TEST_SEED={number}", flush=True)
     seed(number)(Fabric)
     run_state_machine_as_test(
         Fabric,
@@ -397,4 +345,7 @@ def test_any_sequence_of_actions_leaves_a_sound_database_and_everything_can_end(
 @pytest.mark.timeout(0)
 @pytest.mark.django_db(transaction=True)
 def test_many_long_sequences_of_actions_leave_a_sound_database():
-    run(examples=500, steps=80)
+    """For ten minutes, a new seed every few sequences."""
+    until = time.monotonic() + SOAK_SECONDS
+    while time.monotonic() < until:
+        run(examples=5, steps=80)

@@ -14,6 +14,7 @@ from grpc_status import rpc_status
 from daef_site import ports
 from jobs.rpc.server import serve
 from proto.daef.v1 import worker_pb2, worker_pb2_grpc
+from tests.integration.agent_control_plane import until
 from tests.integration.scenario import submit_echo, submit_pipeline
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -139,6 +140,14 @@ def test_a_token_without_the_scope_is_refused(channel):
         grpc.StatusCode.PERMISSION_DENIED,
         "scope_missing",
     )
+
+
+def test_an_agent_with_a_very_long_name_gets_work_too(channel):
+    submit_echo(1)
+    agent = Agent(channel)
+    answer = agent.call("Register", registration(name="x" * 250))
+    claim = worker_pb2.ClaimRequest(worker_id=answer.worker_id, want=1)
+    assert len(agent.call("Claim", claim).tasks) == 1
 
 
 def test_a_bad_registration_names_its_field(channel):
@@ -289,9 +298,14 @@ def test_calls_give_their_database_sessions_back(channel):
     agent = Agent(channel)
     task = agent.claim()[0]
     agent.settle(succeeded(task), want=1)
+    until(lambda: other_sessions() == 0)
+
+
+def other_sessions() -> int:
+    """How many sessions the test database has beside this one."""
     with connection.cursor() as cursor:
         cursor.execute(
             "select count(*) from pg_stat_activity "
             "where datname = current_database() and pid <> pg_backend_pid()"
         )
-        assert cursor.fetchone() == (0,)
+        return cursor.fetchone()[0]

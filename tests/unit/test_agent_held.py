@@ -127,3 +127,100 @@ def test_a_task_claimed_again_replaces_its_older_share(held):
     held.ended([ended(1)], 0.0)
     assert held.take(10, FAR) == []
     assert (1, 2) in held.leases()
+
+
+def test_a_task_that_was_told_to_stop_is_not_blamed_for_a_runner_that_dies(held):
+    held.stop([(1, 1)], Stop.RELEASE, 0.0)
+    held.stop([(2, 1)], Stop.GONE, 0.0)
+    assert held.runner_lost(frozenset({1, 2}), True, 0.0) == []
+    outcomes = held.take(10, FAR)
+    assert [(o.task_id, o.kind) for o in outcomes] == [(1, worker_pb2.OUTCOME_KIND_RELEASED)]
+
+
+def test_what_waits_outside_the_runner_does_not_die_with_it(held):
+    held.add([task(3, run_alone=True)], FAR, 0.0)
+    held.runner_lost(frozenset({1}), True, 0.0)
+    assert [outcome.task_id for outcome in held.take(10, FAR)] == [1, 2]
+    assert [one.task_id for one in held.start()] == [3]
+
+
+def test_only_what_the_runner_has_is_watched(held):
+    held.add([task(3, run_alone=True)], FAR, 0.0)
+    assert [share.lease for share in held.in_runner()] == [(1, 1), (2, 1)]
+    held.ended([ended(1)], 0.0)
+    assert [share.lease for share in held.in_runner()] == [(2, 1)]
+
+
+def test_a_heartbeat_renews_only_the_epoch_it_named(held):
+    held.renewed([(1, 2), (2, 1), (99, 1)], 2 * FAR)
+    assert held.expired(FAR) == [(1, 1)]
+
+
+def test_a_lease_ends_in_the_moment_it_was_granted_to(held):
+    assert held.expired(FAR - 0.001) == []
+    assert held.expired(FAR) == [(1, 1), (2, 1)]
+
+
+def test_an_outcome_whose_lease_ended_is_not_sent(held):
+    held.ended([ended(1), ended(2)], 0.0)
+    held.renewed([(2, 1)], 2 * FAR)
+    held.expired(FAR)
+    assert [outcome.task_id for outcome in held.take(10, FAR)] == [2]
+
+
+def test_settling_makes_sense_until_the_lease_ends(held):
+    held.ended([ended(1)], 0.0)
+    [outcome] = held.take(10, FAR)
+    assert held.still_held(outcome, FAR - 0.001)
+    assert not held.still_held(outcome, FAR)
+    assert not held.still_held(ended(1), 0.0)
+    held.settled([outcome, ended(99)])
+    assert not held.still_held(outcome, 0.0)
+
+
+def test_an_answer_to_an_older_outcome_leaves_the_newer_share(held):
+    held.ended([ended(1)], 0.0)
+    [old] = held.take(10, FAR)
+    held.add([worker_pb2.ClaimedTask(task_id=1, lease_epoch=2)], FAR, 0.0)
+    held.settled([old])
+    assert (1, 2) in held.leases()
+
+
+def test_an_outcome_is_booked_once(held):
+    held.ended([ended(1)], 0.0)
+    held.ended([ended(1, worker_pb2.OUTCOME_KIND_FAILED)], 0.0)
+    assert [outcome.kind for outcome in held.take(10, FAR)] == [worker_pb2.OUTCOME_KIND_SUCCEEDED]
+
+
+def test_the_first_reason_to_stop_tells_the_time_and_gone_is_final(held):
+    held.stop([(1, 1)], Stop.TIMEOUT, 5.0)
+    held.stop([(1, 1)], Stop.GONE, 9.0)
+    assert held.stop([(1, 1)], Stop.RELEASE, 12.0) == [(1, 1)]
+    [share] = [share for share in held.in_runner() if share.lease == (1, 1)]
+    assert (share.stop, share.stopped_at) == (Stop.GONE, 5.0)
+
+
+def test_a_gone_share_that_waited_outside_the_runner_is_forgotten_at_once(held):
+    held.add([task(3, run_alone=True)], FAR, 0.0)
+    assert held.stop([(3, 1)], Stop.GONE, 0.0) == []
+    assert (3, 1) not in held.leases()
+    assert len(held) == 2
+
+
+def test_the_counts_follow_each_share(held):
+    assert held.counts(7.0) == (2, 0, 0.0)
+    held.add([task(3, run_alone=True)], FAR, 0.0)
+    assert held.counts(7.0) == (3, 0, 0.0)
+    held.ended([ended(1)], 3.0)
+    held.ended([ended(2)], 4.0)
+    assert held.counts(7.0) == (1, 2, 4.0)
+    held.take(10, FAR)
+    assert held.counts(7.0) == (1, 0, 0.0)
+
+
+def test_what_arrived_later_stays_parked(held):
+    held.add([task(3, run_alone=True)], FAR, 5.0)
+    held.release_parked(4.0, ordinary_only=False)
+    assert held.take(10, FAR) == []
+    held.release_parked(5.0, ordinary_only=False)
+    assert [outcome.task_id for outcome in held.take(10, FAR)] == [3]

@@ -1,0 +1,139 @@
+"""Rules over what is: queue, leases, dependencies, counters, budgets."""
+
+from jobs.integrity.invariant import Invariant
+
+STATE = (
+    Invariant(
+        "queued_once",
+        "A queued task stands in exactly one of ready and delayed.",
+        """select t.id from task t where t.status = 'Queued' and
+            (select count(*) from ready r where r.task_id = t.id)
+            + (select count(*) from delayed d where d.task_id = t.id) <> 1""",
+    ),
+    Invariant(
+        "only_queued_waits",
+        "What stands in ready or delayed is queued, under its own pool, class and tenant.",
+        """select r.task_id from ready r left join task t on t.id = r.task_id
+            and (t.pool_id, t.capability_id, t.priority, t.tenant_id)
+                = (r.pool_id, r.capability_id, r.priority, r.tenant_id)
+            where t.status is distinct from 'Queued'
+        union all
+        select d.task_id from delayed d left join task t on t.id = d.task_id
+            where t.status is distinct from 'Queued'""",
+    ),
+    Invariant(
+        "running_leased",
+        "A running task is in exactly one lease of its owner.",
+        """with held as (select unnest(task_ids) as id, owner from lease)
+        select t.id from task t where t.status = 'Running' and
+            (select count(*) from held where held.id = t.id and held.owner = t.owner) <> 1""",
+    ),
+    Invariant(
+        "leased_running",
+        "A task in a lease runs, and its owner holds the lease.",
+        """select x.id from (select unnest(task_ids) as id, owner from lease) x
+        left join task t on t.id = x.id and t.owner = x.owner where t.id is null""",
+    ),
+    Invariant(
+        "waiting_counted",
+        "A blocked task waits for as many parents as have not ended.",
+        """select t.id from task t where t.status = 'Blocked' and t.waiting <>
+            (select count(*) from edge e join task p on p.id = e.parent_id
+                where e.child_id = t.id and p.status in ('Blocked', 'Queued', 'Running'))""",
+    ),
+    Invariant(
+        "ready_when_parents_ended",
+        "A task that is queued, running or done has no parent that has not ended.",
+        """select distinct t.id from task t join edge e on e.child_id = t.id
+            join task p on p.id = e.parent_id
+        where t.status in ('Queued', 'Running', 'Succeeded')
+            and p.status in ('Blocked', 'Queued', 'Running')""",
+    ),
+    Invariant(
+        "needs_kept",
+        "A task that needs a parent runs only after the parent succeeded.",
+        """select distinct t.id from task t join edge e on e.child_id = t.id and e.kind = 'needs'
+            join task p on p.id = e.parent_id
+        where t.status in ('Queued', 'Running', 'Succeeded', 'DeadLettered')
+            and p.status <> 'Succeeded'""",
+    ),
+    Invariant(
+        "dead_letters_listed",
+        "Dead letters are the dead-lettered tasks.",
+        """select coalesce(t.id, d.task_id)
+        from (select id from task where status = 'DeadLettered') t
+            full join dead_letter d on d.task_id = t.id
+        where t.id is null or d.task_id is null""",
+    ),
+    Invariant(
+        "stages_counted",
+        "A stage's counters are its tasks' statuses, tokens and cost.",
+        """with counted as (
+            select job_id, stage,
+                count(*) filter (where status in ('Blocked', 'Queued', 'Running')) as open,
+                count(*) filter (where status = 'Blocked') as blocked,
+                count(*) filter (where status = 'Succeeded') as succeeded,
+                count(*) filter (where status = 'DeadLettered') as dead_lettered,
+                count(*) filter (where status = 'Cancelled') as cancelled,
+                sum(input_tokens) as input_tokens, sum(output_tokens) as output_tokens,
+                sum(cost_nano_usd) as cost
+            from task group by job_id, stage)
+        select s.job_id from job_stage s
+            left join counted c on c.job_id = s.job_id and c.stage = s.stage
+        where (s.open, s.blocked, s.succeeded, s.dead_lettered, s.cancelled, s.input_tokens,
+                s.output_tokens, s.cost_nano_usd)
+            <> (coalesce(c.open, 0), coalesce(c.blocked, 0), coalesce(c.succeeded, 0),
+                coalesce(c.dead_lettered, 0), coalesce(c.cancelled, 0),
+                coalesce(c.input_tokens, 0), coalesce(c.output_tokens, 0), coalesce(c.cost, 0))""",
+    ),
+    Invariant(
+        "jobs_whole",
+        "A job has as many tasks as it says.",
+        """select j.id from job j where j.total_tasks <>
+            (select count(*) from task t where t.id >= j.id << 20 and t.id < (j.id + 1) << 20)""",
+    ),
+    Invariant(
+        "budgets_reserved",
+        "A budget reserves the ceilings of the job's running tasks.",
+        """select b.job_id from budget b where b.reserved_nano_usd <> (
+            select coalesce(sum(greatest(t.ceiling_nano_usd, 0)), 0) from task t
+            where t.id >= b.job_id << 20 and t.id < (b.job_id + 1) << 20
+                and t.status = 'Running')""",
+    ),
+    Invariant(
+        "parallelism_kept",
+        "No job runs more tasks than its parallelism.",
+        """select j.id from job j where j.max_parallelism is not null and j.max_parallelism < (
+            select coalesce(sum(cardinality(l.task_ids)), 0) from lease l
+            where l.job_id = j.id)""",
+    ),
+    Invariant(
+        "leases_match",
+        "A lease is of one job, tenant and pool, and so are its tasks.",
+        """select l.id from lease l, unnest(l.task_ids) as x(id) join task t on t.id = x.id
+        where (t.job_id, t.tenant_id, t.pool_id) <> (l.job_id, l.tenant_id, l.pool_id)""",
+    ),
+    Invariant(
+        "inputs_kept",
+        "Every task has its input, under its own job.",
+        """select t.id from task t left join task_input i
+            on i.task_id = t.id and i.job_id = t.job_id where i.task_id is null""",
+    ),
+    Invariant(
+        "artifacts_whole",
+        "A result that is an artifact is its tenant's, and an artifact has all its bytes.",
+        """select t.id from task t left join artifact a
+            on a.tenant_id = t.tenant_id and a.sha256 = t.result_sha256
+        where t.result_sha256 is not null and a.sha256 is null
+        union all
+        select a.size_bytes from artifact a where a.size_bytes <> (
+            select coalesce(sum(octet_length(c.data)), 0) from artifact_chunk c
+            where c.tenant_id = a.tenant_id and c.sha256 = a.sha256)""",
+    ),
+    Invariant(
+        "keys_name_jobs",
+        "An Idempotency-Key names a job of its tenant.",
+        """select k.job_id from idempotency_record k left join job j
+            on j.id = k.job_id and j.tenant_id = k.tenant_id where j.id is null""",
+    ),
+)
