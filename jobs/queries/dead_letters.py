@@ -109,9 +109,15 @@ def list_dead_letters(wanted: DeadLetterFilter, *, limit: int, offset: int) -> d
     parameters |= {"limit": limit, "offset": offset}
     statement = ITEMS.format(ids=IDS.format(condition=condition))
     rows = select(statement, parameters)
-    count = f"select count(*) as total from dead_letter d where {condition}"
-    total = select(count, parameters)[0]["total"]
+    total = count_dead_letters(wanted)
     return page([_item(row) for row in rows], total=total, limit=limit, offset=offset)
+
+
+def count_dead_letters(wanted: DeadLetterFilter) -> int:
+    """Return how many there are."""
+    condition, parameters = wanted.condition()
+    statement = f"select count(*) as n from dead_letter d where {condition}"
+    return int(select(statement, parameters)[0]["n"])
 
 
 def list_causes(wanted: DeadLetterFilter, *, limit: int, offset: int) -> dict[str, Any]:
@@ -136,6 +142,12 @@ def oldest_dead_letters(
     parameters |= {"after_moment": after[0], "after_task": after[1]}
     rows = select(OLDEST.format(condition=condition), parameters)
     return [(row["buried_at"], row["task_id"]) for row in rows]
+
+
+def database_time() -> datetime:
+    """Return the time by the clock that dates burials."""
+    moment_now: datetime = select("select clock_timestamp() as now", {})[0]["now"]
+    return moment_now
 
 
 def _count_causes(wanted: DeadLetterFilter, offset: int) -> int:
