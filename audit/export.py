@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from audit.chain import Entry, time_text
 from audit.models import AuditEntry
+from audit.recorder import head
 
 PAGE: Final = 1000
 
@@ -44,11 +45,11 @@ class AuditFilter:
         return Q(**{name: value for name, value in wanted.items() if value is not None})
 
 
-def csv_lines(wanted: AuditFilter) -> Iterator[str]:
-    """Return the CSV (RFC 4180) line by line: a header, then entries oldest first."""
+def csv_lines(entries: Iterable[Entry]) -> Iterator[str]:
+    """Return the CSV (RFC 4180) line by line: a header, then the entries."""
     writer = csv.writer(_Line(), quoting=csv.QUOTE_ALL)
     yield writer.writerow(Entry._fields)
-    for entry in _entries(wanted.condition()):
+    for entry in entries:
         yield writer.writerow([neutral(cell) for cell in _cells(entry)])
 
 
@@ -63,12 +64,37 @@ def _cells(entry: Entry) -> list[str]:
     return [moment if cell is entry.happened_at else str(cell) for cell in entry]
 
 
-def _entries(condition: Q) -> Iterator[Entry]:
-    rows = AuditEntry.objects.filter(condition).order_by("number").values_list(*Entry._fields)
+def oldest_first(wanted: AuditFilter) -> Iterator[Entry]:
+    """Return all these entries, a page in memory at a time."""
+    rows = _rows(wanted).order_by("number")
     page = list(rows[:PAGE])
     while page:
         yield from map(Entry._make, page)
         page = list(rows.filter(number__gt=page[-1][0])[:PAGE])
+
+
+def newest_first(
+    wanted: AuditFilter, *, offset: int = 0, limit: int | None = None
+) -> Iterator[Entry]:
+    """Return these entries behind the first ``offset``, at most ``limit``, paged as above."""
+    rows = _rows(wanted).order_by("-number")
+    page = list(rows[offset : offset + PAGE])
+    while page:
+        yield from map(Entry._make, page[:limit])
+        if limit is not None:
+            limit = max(0, limit - len(page))
+        page = [] if limit == 0 else list(rows.filter(number__lt=page[-1][0])[:PAGE])
+
+
+def count_entries(wanted: AuditFilter) -> int:
+    """Return how many there are; of all entries without counting, since numbers have no gaps."""
+    if wanted == AuditFilter():
+        return head().number
+    return AuditEntry.objects.filter(wanted.condition()).count()
+
+
+def _rows(wanted: AuditFilter) -> QuerySet[AuditEntry, tuple[Any, ...]]:
+    return AuditEntry.objects.filter(wanted.condition()).values_list(*Entry._fields)
 
 
 class _Line:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import StrEnum
+from itertools import islice
 from typing import Final, NamedTuple
 
 from audit.chain import START, Entry, Head, digest
@@ -43,18 +44,21 @@ def verify_chain(*, start: Head = START, head: Head | None = None) -> Finding | 
     return examine(start=start, head=head).broken
 
 
-def examine(*, start: Head = START, head: Head | None = None) -> Examination:
+def examine(
+    *, start: Head = START, head: Head | None = None, most: int | None = None
+) -> Examination:
     """Walk the chain in one pass, a page in memory at a time.
 
-    ``start`` is an entry verified before: the walk begins behind it. ``head`` is one that was
-    kept outside the database. Both have to be there still, with these hashes; only a kept head
-    shows that the end was cut, or that all entries from some point on were written anew.
+    ``start`` is an entry verified before: the walk begins behind it and goes on for at most
+    ``most`` entries. ``head`` is one that was kept outside the database. Both have to be there
+    still, with these hashes; only a kept head shows that the end was cut, or that all entries
+    from some point on were written anew.
     """
     moved = _missing(start)
     if moved is not None:
         return Examination(START, moved)
     before, last = None, start
-    for entry in _entries(start):
+    for entry in islice(_entries(start), most):
         broken = _breach(entry, last, before)
         if broken is not None:
             return Examination(last, broken)

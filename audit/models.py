@@ -50,3 +50,28 @@ class AuditEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.number}: {self.action} {self.result} {self.target}"
+
+
+class AuditCheck(models.Model):
+    """How far the log was checked by itself: one row, which only the checks write.
+
+    ``through`` is the newest entry that was checked when it was new. ``walked`` is how far the
+    walk has come that looks at all entries again and again; ``walked_at`` is when it last came to
+    their end. ``broken_entry`` and ``broken_kind`` are set while something is amiss.
+    """
+
+    id = models.SmallIntegerField(primary_key=True)
+    through = models.BigIntegerField(default=0)
+    through_hash = models.CharField(max_length=DIGEST_CHARACTERS)
+    verified_at = models.DateTimeField(null=True)
+    walked = models.BigIntegerField(default=0)
+    walked_hash = models.CharField(max_length=DIGEST_CHARACTERS)
+    walked_at = models.DateTimeField(null=True)
+    broken_entry = models.BigIntegerField(null=True)
+    broken_kind = models.CharField(max_length=10, null=True)
+
+    class Meta:
+        db_table = "audit_check"
+
+    def __str__(self) -> str:
+        return f"verified through {self.through}"

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from msgspec import Meta
+
+from audit.chain import HEAD_TEXT
+from audit.events import Action, Door, Result
+from audit.integrity import Tampering
 from jobs.api.job_shapes import Page, Shape, TaskError
-from jobs.api.words import Count, JobId, Moment, TaskId, TenantName
+from jobs.api.words import Count, JobId, Moment, Sha256, TaskId, TenantName
 from jobs.planner.requeue import Fingerprint
 from jobs.states import SkipReason
+
+Position = Annotated[int, Meta(ge=1)]
+ChainHead = Annotated[str, Meta(pattern=f"^{HEAD_TEXT.pattern}$")]
 
 
 class DeadLetter(Shape):
@@ -78,4 +88,46 @@ class Requeued(Shape):
     audit_id: Count
 
 
-ANSWERS = (DeadLetterList, DeadLetterCauseList, Requeued)
+class AuditEntry(Shape):
+    """What somebody did; see docs/reference/audit-events.md for each field and for the hash."""
+
+    number: Position
+    happened_at: Moment
+    action: Action
+    result: Result
+    actor: str
+    door: Door
+    tenant: str
+    target: str
+    reason: str
+    address: str
+    request_id: str
+    details: dict[str, str | int]
+    prev_hash: Sha256
+    hash: Sha256
+
+
+class AuditEntryList(Page):
+    """A page of the audit log, newest first."""
+
+    items: list[AuditEntry]
+
+
+class AuditBreach(Shape):
+    """Where the chain is broken, and what was done there."""
+
+    entry: int
+    kind: Tampering
+
+
+class AuditStatus(Shape):
+    """How the audit log stands; `head` is `N:HASH`, null while the log is empty."""
+
+    entries: Count
+    head: ChainHead | None
+    verified_through: Count
+    verified_at: Moment | None
+    broken: AuditBreach | None
+
+
+ANSWERS = (DeadLetterList, DeadLetterCauseList, Requeued, AuditEntryList, AuditStatus)

@@ -2,6 +2,7 @@
 
 from django.urls import path, re_path
 
+from jobs.api.audit import AuditStatusView, AuditView
 from jobs.api.base import UnknownAddress
 from jobs.api.dead_letters import DeadLettersView
 from jobs.api.docs import DocsView, OpenApiView
@@ -40,6 +41,8 @@ urlpatterns = [
     path("policies", PoliciesView.as_view()),
     path("policies/<str:name>", PolicyView.as_view()),
     path("admin/queue/dead-letter", DeadLettersView.as_view()),
+    path("admin/audit", AuditView.as_view()),
+    path("admin/audit/status", AuditStatusView.as_view()),
     path("openapi.json", OpenApiView.as_view(), name="openapi"),
     path("docs", DocsView.as_view(), name="docs"),
     re_path(r"", UnknownAddress.as_view()),

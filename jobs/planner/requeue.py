@@ -14,9 +14,9 @@ MOST_TASKS = 10_000
 
 REASON_CHARACTERS = 500
 
-TaskName = Annotated[str, Meta(pattern=r"^job-[1-9][0-9]{0,12}-[1-9][0-9]{0,6}$")]
+TaskName = Annotated[str, Meta(pattern=r"^job-[1-9][0-9]{0,12}-[1-9][0-9]{0,6}(?!\n)$")]
 JobName = Annotated[str, Meta(min_length=1, max_length=100)]
-Fingerprint = Annotated[str, Meta(pattern=r"^[0-9a-f]{16}$")]
+Fingerprint = Annotated[str, Meta(pattern=r"^[0-9a-f]{16}(?!\n)$")]
 
 
 class TaskReference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -58,6 +58,8 @@ MATRIX = {
     "GET policies": LIST,
     "GET policies/<str:name>": LIST,
     "GET admin/queue/dead-letter": OPERATORS,
+    "GET admin/audit": OPERATORS,
+    "GET admin/audit/status": OPERATORS,
     "POST admin/queue/dead-letter": (401, 401, 403, 403, 403, 400, 403),
     "GET openapi.json": PUBLIC,
     "GET docs": PUBLIC,

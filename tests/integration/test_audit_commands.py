@@ -1,13 +1,14 @@
 """``manage.py audit_verify`` and ``audit_export``."""
 
 import csv
+import hashlib
 import io
 import json
 
 import pytest
 from django.core.management import CommandError, call_command
 
-from audit import recorder
+from audit import checks, recorder
 from audit.chain import Entry, parse_head
 from audit.events import Action, Result
 from audit.export import neutral
@@ -97,3 +98,31 @@ def test_a_head_that_cannot_be_read_is_refused_with_its_form(head):
     with pytest.raises(CommandError, match="--head: a head reads N:HASH") as raised:
         run("audit_verify", "--head", head)
     assert raised.value.returncode == 2
+
+
+def test_the_verify_command_may_go_on_behind_what_was_checked_before():
+    write(3)
+    checks.check_some()
+    tamper("update audit_entry set actor = 'mallory' where number = 2")
+    write()
+    assert run("audit_verify", "--incremental").startswith("whole: 4 entries")
+    with pytest.raises(CommandError, match="edit: entry 2"):
+        run("audit_verify")
+
+
+def test_a_cut_end_shows_against_the_head_that_is_expected():
+    write(3)
+    head = str(recorder.head())
+    tamper("delete from audit_entry where number = 3")
+    with pytest.raises(CommandError, match="truncate: the log ends before entry 3"):
+        run("audit_verify", "--expect-head", head)
+
+
+def test_the_export_as_json_lets_each_hash_be_computed_again():
+    write(2, reason="=é")
+    lines = [json.loads(line) for line in run("audit_export", "--json").splitlines()]
+    assert [line["number"] for line in lines] == [1, 2]
+    hashes = [line.pop("hash") for line in lines]
+    for line, expected in zip(lines, hashes, strict=True):
+        text = json.dumps(line, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        assert hashlib.sha256(text.encode()).hexdigest() == expected

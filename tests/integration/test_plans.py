@@ -1,11 +1,14 @@
 """The hot statements' plans at a million queued tasks: index probes only."""
 
 import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
+from audit import checks
+from audit.export import AuditFilter, count_entries, csv_lines, newest_first, oldest_first
 from jobs import keeper, reaper, ticketer
 from jobs.models import Job, Task
 from jobs.queries.dead_letters import DeadLetterFilter, list_causes, list_dead_letters
@@ -24,6 +27,7 @@ LARGE = (
     "job_event",
     "usage_entry",
     "dead_letter",
+    "audit_entry",
 )
 
 # Emptied by TRUNCATE afterwards: a rollback would leave a million dead rows to the tests behind.
@@ -170,3 +174,37 @@ def test_no_read_of_fifty_thousand_dead_letters_scans_them():
     grouped = next(s for s in statements if "by_job" in s)
     plan = "\n".join(row[0] for row in fetch("explain " + grouped.replace("%", "%%")))
     assert "Index Only Scan using dead_letter_count" in plan
+
+
+def audit_statements() -> list[str]:
+    """Every read of the audit log: pages by each filter, CSV, its state."""
+    now = datetime.now(UTC)
+    wanted = [
+        AuditFilter(),
+        AuditFilter(action="job_retry"),
+        AuditFilter(result="refused"),
+        AuditFilter(tenant="tenant-7"),
+        AuditFilter(actor="actor-7", result="ok"),
+        AuditFilter(since=now - timedelta(seconds=60), until=now),
+    ]
+    with CaptureQueriesContext(connection) as queries:
+        for each in wanted:
+            list(newest_first(each, limit=50))
+            next(csv_lines(oldest_first(each)))
+        for each in wanted[3:]:
+            count_entries(each)
+        checks.status()
+    return [query["sql"] for query in queries.captured_queries]
+
+
+def test_no_read_of_fifty_thousand_audit_entries_scans_them():
+    execute(
+        "insert into audit_entry select n, now() - make_interval(secs => 50000 - n), "
+        "(array['job_retry', 'job_cancel'])[1 + n %% 2], "
+        "case when n %% 100 = 0 then 'refused' else 'ok' end, 'actor-' || n %% 50, 'rest', "
+        "'tenant-' || n %% 100, 'job-' || n, '', '', '', '{}', repeat('0', 64), md5(n::text) "
+        "from generate_series(1, 50000) n"
+    )
+    execute("vacuum analyze audit_entry")
+    scans = scans_of_large_tables(audit_statements())
+    assert [scan for scan in scans if scan.startswith("Seq Scan on audit_entry")] == []
