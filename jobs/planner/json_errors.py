@@ -14,6 +14,9 @@ UNKNOWN_FIELD = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 MISSING_FIELD = re.compile(r"Object missing required field `(.*)`")
 WRONG_TYPE = re.compile(r"Expected `([^`]*)`, got `([^`]*)`")
 WRONG_LENGTH = re.compile(r"Expected `([^`]*)` of length (<=|>=) (\d+)")
+NO_LINE_BREAK = r"(?!\\n)"
+"""Part of patterns, since Python's $ also stands before a line break at the end; as it is told."""
+
 WRONG_FORM = re.compile(r"Expected `str` matching regex '(.*)'", re.DOTALL)
 WRONG_SIZE = re.compile(r"Expected `([^`]*)` (<=|>=|<|>) (.*)")
 
@@ -59,7 +62,7 @@ def _plain(problem: str, kind: inspect.Type | None) -> str:
     if match := WRONG_LENGTH.fullmatch(problem):
         return _length(match[1], match[2], int(match[3]))
     if match := WRONG_FORM.fullmatch(problem):
-        return f"must have the form {match[1]}"
+        return f"must have the form {match[1].strip('^$').replace(NO_LINE_BREAK, '')}"
     if match := WRONG_SIZE.fullmatch(problem):
         return f"must be {BOUNDS[match[2]]} {_figure(match[3])}"
     return f"{problem[:1].lower()}{problem[1:]}"
