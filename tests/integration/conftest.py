@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.integration.minutes import early_in_a_minute
+from tests.integration.worker_door import channel as channel  # a fixture
 
 CALM_SECONDS = 10.0
 """As long as a test may take that counts what happens in one minute."""

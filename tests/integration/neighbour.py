@@ -58,20 +58,28 @@ def rows_next_door() -> dict[str, list[Any]]:
 
 def move_in() -> None:
     """Give the neighbour jobs whose tasks are blocked, queued, parked, backing off, running,
-    succeeded, dead-lettered and cancelled, with all that hangs on them."""
+    succeeded, dead-lettered and cancelled, with all that hangs on them.
+
+    Their numbers are on both sides of those that other jobs get afterwards.
+    """
     ours = PolicyRevision.objects.get(policy__name="enterprise-default")
     policy = Policy.objects.create(name=NAME)
     spec = {**ours.spec, "pool": NAME}
     policy.current = PolicyRevision.objects.create(policy=policy, number=1, spec=spec)
     policy.save()
     hand = register(pool=NAME, owner=NAME, lease_seconds=600)
+    (between,) = fetch("select nextval(pg_get_serial_sequence('job', 'id'))")[0]
     _ended_and_dead(hand)
+    _backing_off(hand)
+    _running(hand)
+    _number_the_next_job(between + 1_000)
     _cancelled()
     _suspended()
     _analysis(hand)
     _backing_off(hand)
     _running(hand)
     submit({"type": "batch", "requests": [{"custom_id": "r", "kind": "echo", "input": 1}]})
+    _number_the_next_job(between + 500)
     store_file(
         stream=io.BytesIO(b"next door"),
         tenant=tenant(NAME),
@@ -88,6 +96,10 @@ def move_in() -> None:
 def submit(body: dict[str, Any]) -> None:
     """A job of the neighbour in its own pool."""
     submit_job({"policy": NAME, "tenant": NAME, **body}, owner=NAME, key=str(uuid.uuid4()))
+
+
+def _number_the_next_job(number: int) -> None:
+    fetch("select setval(pg_get_serial_sequence('job', 'id'), %s)", (number,))
 
 
 def usage_of(task: ClaimedRow, cost: int = 7) -> tuple[UsageRow, ...]:

@@ -8,9 +8,8 @@ from jobs.reaper import reap_leases
 from jobs.transitions.sql import execute
 from proto.daef.v1 import worker_pb2
 from tests.integration.scenario import submit_echo
-from tests.integration.test_worker_service import Agent, refusal, register_with, succeeded
-from tests.integration.test_worker_service import channel as channel  # a fixture
 from tests.integration.tokens import let_expire, make_token, mistyped, revoke
+from tests.integration.worker_door import Agent, refusal, register_with, succeeded
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

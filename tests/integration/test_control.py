@@ -185,3 +185,21 @@ def test_a_retry_leaves_cancelled_what_needs_a_task_that_the_failing_job_cancell
     assert control.retry_job(job_id=job.pk, actor=LOCAL_OPERATOR) == 1
     worker.succeed(worker.claim())
     assert statuses(job) == ["Succeeded", "Cancelled", "Cancelled"]
+
+
+def test_a_task_that_is_run_again_by_a_retry_need_not_run_alone():
+    job = submit_echo(1, max_attempts=2)
+    worker = register()
+    for _ in range(2):
+        worker.fail(worker.claim(), "worker_lost")
+    control.retry_job(job_id=job.pk, actor=LOCAL_OPERATOR)
+    assert not worker.claim()[0].run_alone
+
+
+def test_the_message_of_an_end_counts_the_tasks():
+    job = submit_echo(4)
+    worker = register()
+    first, second, *rest = worker.claim(4)
+    worker.settle(failure(first), failure(second))
+    worker.succeed(rest)
+    assert reloaded(job).message == "2 of 4 tasks failed."

@@ -10,6 +10,7 @@ from access.errors import RateExceeded
 from access.models import SubmitWindow
 from access.throttles import take_submission
 from jobs.transitions.sql import fetch
+from tests.integration.minutes import early_in_a_minute
 
 ALICE, BOB = 1, 2
 
@@ -21,8 +22,7 @@ def _two_a_minute(settings):
 
 def this_minute() -> int:
     """The database's minute, with some seconds of it left."""
-    while fetch("select extract(second from clock_timestamp()) > 55")[0][0]:
-        threading.Event().wait(0.5)
+    early_in_a_minute()
     return int(fetch("select floor(extract(epoch from clock_timestamp()) / 60)")[0][0])
 
 

@@ -348,3 +348,33 @@ def test_a_renewed_lease_holds_for_the_whole_of_its_time_again(settings):
     worker.beat(claimed)
     left = fetch("select extract(epoch from expires_at - clock_timestamp()) from lease")[0][0]
     assert 25 < left <= 30
+
+
+def test_an_expired_lease_of_an_earlier_owner_takes_nothing_from_the_present_one():
+    submit_echo(1)
+    earlier, present = register(), register()
+    (task,) = present.claim()
+    execute(
+        "insert into lease (owner, job_id, tenant_id, pool_id, granted_at, expires_at, close_at,"
+        " task_ids) select %s, job_id, tenant_id, pool_id, granted_at, now() - interval '1 hour',"
+        " close_at, task_ids from lease",
+        (earlier.worker.pk,),
+    )
+    assert reaper.reap_leases() == 0
+    assert Lease.objects.get().owner == present.worker.pk
+    assert present.succeed([task])[0].status == SettleStatus.APPLIED
+
+
+@pytest.mark.parametrize(
+    ("asked", "code"),
+    [
+        ("cancel_requested_at = now()", "cancelled"),
+        ("failed_reason = 'DeadlineExceeded'", "job_failed"),
+    ],
+)
+def test_tasks_of_a_job_that_ends_over_them_say_why(asked, code):
+    submit_echo(2)
+    register().claim(1)
+    execute(f"update job set {asked}")
+    assert keeper.close_jobs() == 2
+    assert set(Task.objects.values_list("status", "error_code")) == {("Cancelled", code)}

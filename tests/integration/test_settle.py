@@ -386,3 +386,12 @@ def test_two_parents_that_end_at_the_same_time_unblock_their_child_once():
         last = hands[0].claim(1)
         hands[0].succeed(last)
         assert reloaded(job).status == "Succeeded"
+
+
+def test_a_parent_that_is_to_run_again_unblocks_nobody():
+    job = submit_pipeline(
+        {"name": "a"}, {"name": "b", "needs": ["a"]}, {"name": "c", "collects": ["a"]}
+    )
+    worker = register()
+    worker.fail(worker.claim(), "transient")
+    assert statuses(job) == ["Queued", "Blocked", "Blocked"]

@@ -56,6 +56,7 @@ def test_a_stopped_task_that_was_too_long_fails_with_a_timeout(held):
     held.stop([(1, 1)], Stop.TIMEOUT, 0.0)
     held.ended([ended(1, worker_pb2.OUTCOME_KIND_UNSPECIFIED)], 0.0)
     [outcome] = held.take(10, FAR)
+    assert outcome.kind == worker_pb2.OUTCOME_KIND_FAILED
     assert outcome.error_class == worker_pb2.ERROR_CLASS_TIMEOUT
     assert outcome.error_code == "start_to_close_exceeded"
 
