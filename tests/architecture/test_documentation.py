@@ -240,6 +240,29 @@ def test_every_method_of_the_protocol_is_in_the_proto_page():
     assert [name for name in methods if f"`{name}`" not in page] == []
 
 
+def test_every_test_that_the_threat_model_names_is_there():
+    page = read(ROOT / "docs" / "architecture" / "threat-model.md")
+    named = re.findall(r"`(\w+/test_\w+\.py)(?:::(\w+))?`", page)
+    assert len(named) > 80
+    missing = [
+        f"{file}::{name}"
+        for file, name in named
+        if not (path := ROOT / "tests" / file).exists()
+        or (name and not re.search(rf"^ *def {name}\(", read(path), re.MULTILINE))
+    ]
+    assert missing == []
+
+
+def test_every_kind_of_threat_is_looked_at_where_others_come_in():
+    page = read(ROOT / "docs" / "architecture" / "threat-model.md")
+    parts = re.split(r"^### (\d)\. .*$", page, flags=re.MULTILINE)
+    kinds = {
+        number: set(re.findall(r"^\| ([STRIDE]) \|", text, re.MULTILINE))
+        for number, text in zip(parts[1::2], parts[2::2], strict=True)
+    }
+    assert [number for number in "123" if kinds[number] != set("STRIDE")] == []
+
+
 # ── links ─────────────────────────────────────────────────────────────────────────────────────────
 
 
