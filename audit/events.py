@@ -24,6 +24,7 @@ class Action(StrEnum):
     TOKEN_CREATE = "token_create"  # noqa: S105 (a word, no password)
     TOKEN_REVOKE = "token_revoke"  # noqa: S105
     DEAD_LETTER_REQUEUE = "dead_letter_requeue"
+    WORKER_DRAIN = "worker_drain"
     STORE_RESTORED = "store_restored"
 
 
@@ -57,6 +58,7 @@ DETAILS: Final[dict[Action, frozenset[str]]] = {
     Action.TENANT_CREATE: frozenset({"code", "max_running_tasks", "weight"}),
     Action.TOKEN_CREATE: frozenset({"code", "expires_at", "prefix", "scopes"}),
     Action.TOKEN_REVOKE: frozenset({"code", "prefix"}),
+    Action.WORKER_DRAIN: frozenset({"code"}),
     Action.DEAD_LETTER_REQUEUE: frozenset(
         {"cause", "code", "requested", "request_sha256", "requeued", "skipped", "tenants"}
     ),

@@ -113,7 +113,7 @@ def heartbeat(worker: Worker, held: Sequence[Share], *, free_slots: int, claimer
     return Pulse(
         gone=[share for share in held if share not in alive],
         drain=state == WorkerState.DRAINING,
-        work_waiting=free_slots > 0 and claimer.has_work(worker),
+        work_waiting=state == WorkerState.ACTIVE and free_slots > 0 and claimer.has_work(worker),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
@@ -10,9 +10,12 @@ from audit.chain import HEAD_TEXT
 from audit.events import Action, Door, Result
 from audit.integrity import Tampering
 from jobs.api.job_shapes import Page, Shape, TaskError
-from jobs.api.words import Count, JobId, Moment, Sha256, TaskId, TenantName
+from jobs.api.words import Count, JobId, Moment, Seconds, Sha256, TaskId, TenantName, Uid
 from jobs.planner.requeue import Fingerprint
 from jobs.states import SkipReason
+
+FleetState = Literal["Active", "Draining", "Lost", "Gone"]
+"""The stored states, and `Lost`, which is judged when it is looked at."""
 
 Position = Annotated[int, Meta(ge=1)]
 ChainHead = Annotated[str, Meta(pattern=f"^{HEAD_TEXT.pattern}$")]
@@ -130,4 +133,36 @@ class AuditStatus(Shape):
     broken: AuditBreach | None
 
 
-ANSWERS = (DeadLetterList, DeadLetterCauseList, Requeued, AuditEntryList, AuditStatus)
+class FleetWorker(Shape):
+    """An agent: one process start of it."""
+
+    id: Position
+    incarnation: Uid
+    node: str
+    pool: TenantName
+    state: FleetState
+    slots: Position
+    busy: Count
+    leases: Count
+    oldest_lease_seconds: Seconds | None
+    heartbeat_age_seconds: Seconds
+    version: str
+    kinds: list[str]
+    models: list[str]
+
+
+class FleetWorkerList(Page):
+    """A page of workers, by pool and name."""
+
+    items: list[FleetWorker]
+
+
+ANSWERS = (
+    DeadLetterList,
+    DeadLetterCauseList,
+    Requeued,
+    AuditEntryList,
+    AuditStatus,
+    FleetWorker,
+    FleetWorkerList,
+)

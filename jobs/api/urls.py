@@ -20,6 +20,7 @@ from jobs.api.jobs import (
 from jobs.api.policies import PoliciesView, PolicyView
 from jobs.api.report import ReportView, ResultsView
 from jobs.api.tasks import TaskArtifactView, TasksView, TaskView
+from jobs.api.workers import DrainView, WorkersView
 
 urlpatterns = [
     path("jobs", JobsView.as_view()),
@@ -43,6 +44,8 @@ urlpatterns = [
     path("admin/queue/dead-letter", DeadLettersView.as_view()),
     path("admin/audit", AuditView.as_view()),
     path("admin/audit/status", AuditStatusView.as_view()),
+    path("admin/workers", WorkersView.as_view()),
+    path("admin/workers/<str:worker>/drain", DrainView.as_view()),
     path("openapi.json", OpenApiView.as_view(), name="openapi"),
     path("docs", DocsView.as_view(), name="docs"),
     re_path(r"", UnknownAddress.as_view()),

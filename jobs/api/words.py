@@ -40,6 +40,7 @@ ProblemStatus = Annotated[int, Meta(ge=400, le=599)]
 PLACES: dict[str, dict[str, Any]] = {
     "job": {"type": "string", "pattern": f"^({JOB_NAME.pattern}|{UID.pattern})$"},
     "task": {"type": "string", "pattern": f"^{TASK_NAME.pattern}$"},
+    "worker": {"type": "string", "pattern": "^[1-9][0-9]{0,17}$"},
     "file": {"type": "string", "pattern": f"^{FILE_NAME.pattern}$"},
 }
 """What stands in an address, by the name of the place; at the others any word may."""

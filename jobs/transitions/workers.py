@@ -110,6 +110,18 @@ def set_gone(worker: int) -> None:
     execute("update worker set state = 'Gone', free_slots = 0 where id = %s", (worker,))
 
 
+def drain(worker: int) -> bool:
+    """Let an active worker take no more; False when it drains already, has left or never was."""
+    statement = "update worker set state = 'Draining' where id = %s and state = 'Active'"
+    return execute(statement, (worker,)) == 1
+
+
+def state_of(worker: int) -> str | None:
+    """A worker's stored state; None where there is no such worker."""
+    rows = fetch("select state from worker where id = %s", (worker,))
+    return rows[0][0] if rows else None
+
+
 def forget_silent(silent_seconds: float) -> int:
     """Mark workers that were silent for long and hold nothing as gone; returns how many."""
     return execute(

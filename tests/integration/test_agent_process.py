@@ -129,3 +129,17 @@ def test_a_senseless_setting_is_refused_with_the_variable_named(start):
     _, said = agent.communicate(timeout=10)
     assert agent.returncode == 1
     assert said.strip() == "daef agent: DAEF_SLOTS must be a whole number from 1 to 1024."
+
+
+def test_a_drained_agent_finishes_its_task_takes_no_other_and_leaves_with_status_zero(
+    control_plane, start
+):
+    agent = start(DAEF_SLOTS="1")
+    [task] = control_plane.add(parameters={"sleep_ms": 1_000})
+    until(lambda: control_plane.last_held)
+    control_plane.drain = True
+    [late] = control_plane.add()
+    assert agent.wait(15) == 0
+    assert control_plane.outcomes(task)[0].kind == worker_pb2.OUTCOME_KIND_SUCCEEDED
+    assert control_plane.outcomes(late) == []
+    assert control_plane.deregistered == [1]

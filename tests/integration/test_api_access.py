@@ -12,6 +12,7 @@ from jobs.api import shapes
 from jobs.api.urls import urlpatterns
 from tests.integration.gateway import TOKENS, Gateway, checked, pipeline, problem, rows
 from tests.integration.minutes import early_in_a_minute
+from tests.integration.scenario import register
 
 pytestmark = pytest.mark.django_db
 
@@ -59,6 +60,8 @@ MATRIX = {
     "GET policies/<str:name>": LIST,
     "GET admin/queue/dead-letter": OPERATORS,
     "GET admin/audit": OPERATORS,
+    "GET admin/workers": OPERATORS,
+    "POST admin/workers/<str:worker>/drain": OPERATORS,
     "GET admin/audit/status": OPERATORS,
     "POST admin/queue/dead-letter": (401, 401, 403, 403, 403, 400, 403),
     "GET openapi.json": PUBLIC,
@@ -115,7 +118,9 @@ def test_each_role_is_answered_by_the_matrix(route, role):
         alice.post(f"/v1/jobs/{job['id']}/cancel")
     address = "/v1/" + pattern.replace("<str:job>", job["id"]).replace(
         "<str:task>", job["id"] + "-1"
-    ).replace("<str:file>", file["id"]).replace("<str:name>", "enterprise-default")
+    ).replace("<str:file>", file["id"]).replace("<str:name>", "enterprise-default").replace(
+        "<str:worker>", _worker(pattern)
+    )
     caller = Gateway(ROLES[role])
     response = caller.client.generic(
         method, address, b"{}" if method == "POST" else b"", content_type=_type(pattern)
@@ -126,6 +131,10 @@ def test_each_role_is_answered_by_the_matrix(route, role):
         assert response["WWW-Authenticate"].startswith("Bearer")
     if hasattr(response, "streaming_content"):
         response.close()
+
+
+def _worker(pattern):
+    return str(register().worker.pk) if "<str:worker>" in pattern else ""
 
 
 def _type(pattern):
