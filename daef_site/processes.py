@@ -19,8 +19,11 @@ from jobs.models import Worker
 
 Answers = Callable[[], bool]
 
-# Event streams hold a thread each, 32 at most; the rest answer requests.
-HTTP_THREADS = 48
+# Requests beyond the pool's connections wait for one in a thread each: then a herd of them is in a
+# line of our own, and what needs no database, as health, is answered beside it.
+HTTP_THREADS = 256
+# Event streams hold a thread each, 32 at most; without a pool the rest are the database's sessions.
+HTTP_THREADS_WITHOUT_POOL = 48
 # Both servers need a Django start, slow on a busy machine.
 START_SECONDS = 120.0
 # After this long an agent that has not joined is told of, and no longer waited for.
@@ -87,9 +90,11 @@ def _http_answers() -> bool:
 
 def _http_command() -> list[str]:
     host, port = settings.DAEF_HTTP_ADDR
+    threads = HTTP_THREADS if settings.DAEF_POSTGRES_POOL_MAX else HTTP_THREADS_WITHOUT_POOL
     return [
         *(sys.executable, "-m", "granian", "--interface", "wsgi", "--no-ws", "--workers", "1"),
-        *("--host", host, "--port", str(port), "--blocking-threads", str(HTTP_THREADS)),
+        *("--host", host, "--port", str(port), "--blocking-threads", str(threads)),
+        *("--blocking-threads-idle-timeout", "10"),
         *("--workers-kill-timeout", "3", "--log-level", "warning"),
         "daef_site.wsgi:application",
     ]

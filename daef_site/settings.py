@@ -78,7 +78,7 @@ def database(dsn: str, *, pool_max: int) -> dict[str, Any]:
     }
     if pool_max:
         # timeout: how long a request waits for a connection before it is answered 503.
-        options["pool"] = {"max_size": pool_max, "timeout": 2, "max_idle": 20}
+        options["pool"] = {"max_size": pool_max, "timeout": 5, "max_idle": 10}
     return {
         "ENGINE": "daef_site.database",
         "NAME": "daef",

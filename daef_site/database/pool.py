@@ -21,6 +21,10 @@ LONGEST_LIFE_SECONDS: Final = 3600.0
 """A session's caches in PostgreSQL only grow; after this long a new one takes its place."""
 
 
+TRY_AGAIN_SECONDS: Final = 1.0
+"""Between two tries to open a connection where the server has no more room and others get by."""
+
+
 class PoolTimeout(psycopg.OperationalError):
     """Every connection stayed in use for as long as a caller may wait."""
 
@@ -32,12 +36,33 @@ class _Idle(NamedTuple):
     since: float
 
 
+class _Waiter:
+    """A caller in the line. It is called with a connection, with leave to open one, or in vain."""
+
+    def __init__(self, refusal: psycopg.OperationalError | None) -> None:
+        self.refusal = refusal
+        self.connection: Connection | None = None
+        self.has_leave = False
+        self._called = threading.Lock()
+        self._called.acquire()
+
+    def call(self, connection: Connection | None = None, *, leave: bool = False) -> None:
+        """Let it go on; only ever once, and with the pool's lock held."""
+        self.connection, self.has_leave = connection, leave
+        self._called.release()
+
+    def wait(self, seconds: float) -> bool:
+        """Whether it was called in time."""
+        return self._called.acquire(timeout=max(0.0, seconds))
+
+
 class Pool:
     """Keeps connections between uses; has the methods that Django asks of a pool.
 
     ``open_new`` makes a connection and raises psycopg's OperationalError where it cannot. At most
-    ``max_size`` are open; a caller waits up to ``timeout`` seconds for one of them. Those that were
-    idle for ``max_idle`` seconds are closed, by a thread that lives as long as there are any.
+    ``max_size`` are open; callers wait in line, up to ``timeout`` seconds, for one of them. Those
+    that were idle for ``max_idle`` seconds are closed, by a thread that lives as long as there are
+    any.
     """
 
     def __init__(
@@ -47,9 +72,11 @@ class Pool:
         self._max_size = max_size
         self._timeout = timeout
         self._max_idle = max_idle
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
         self._idle: deque[_Idle] = deque()
+        self._line: deque[_Waiter] = deque()
         self._size = 0
+        self._refused_at = 0.0
         self._sweeping = False
         self._closed = False
 
@@ -65,7 +92,7 @@ class Pool:
         deadline = time.monotonic() + self._timeout
         refusal: psycopg.OperationalError | None = None
         while True:
-            found = self._idle_or_leave(deadline, refusal)
+            found = self._turn(deadline, refusal)
             if found is None:
                 try:
                     found = self._opened()
@@ -88,9 +115,11 @@ class Pool:
         if self._closed or tired or not usable:
             self._forget(connection)
             return
-        with self._changed:
+        with self._lock:
+            if self._line:
+                self._line.popleft().call(connection)
+                return
             self._idle.append(_Idle(connection, now))
-            self._changed.notify()
             if not self._sweeping:
                 self._sweeping = True
                 threading.Thread(target=self._sweep, name="pool-sweeper", daemon=True).start()
@@ -100,25 +129,37 @@ class Pool:
         self._closed = True
         self._close_idle_since(time.monotonic())
 
-    def _idle_or_leave(
-        self, deadline: float, refusal: psycopg.OperationalError | None
-    ) -> Connection | None:
+    def _turn(self, deadline: float, refusal: psycopg.OperationalError | None) -> Connection | None:
         """The connection that was used last, or None: leave to open one more.
 
         Nobody gets that leave twice: who was refused waits for another's connection.
         """
-        with self._changed:
-            while not self._idle:
-                if refusal is None and self._size < self._max_size:
-                    self._size += 1
-                    return None
-                if refusal is not None and self._size == 0:
-                    raise refusal
-                left = deadline - time.monotonic()
-                if left <= 0:
-                    raise refusal or self._timed_out()
-                self._changed.wait(left)
-            return self._idle.pop().connection
+        with self._lock:
+            if self._idle:
+                return self._idle.pop().connection
+            if refusal is None and self._may_open():
+                self._size += 1
+                return None
+            if refusal is not None and self._size == 0:
+                raise refusal
+            waiter = _Waiter(refusal)
+            self._line.append(waiter)
+        return self._called(waiter, deadline)
+
+    def _may_open(self) -> bool:
+        """Whether there is room for one more; while others wait for some, a try now and then."""
+        tried = bool(self._line) and time.monotonic() - self._refused_at < TRY_AGAIN_SECONDS
+        return self._size < self._max_size and not tried
+
+    def _called(self, waiter: _Waiter, deadline: float) -> Connection | None:
+        if not waiter.wait(deadline - time.monotonic()):
+            with self._lock:
+                if waiter in self._line:
+                    self._line.remove(waiter)
+                    raise waiter.refusal or self._timed_out()
+        if waiter.connection is None and not waiter.has_leave:
+            raise waiter.refusal or self._timed_out()
+        return waiter.connection
 
     def _timed_out(self) -> PoolTimeout:
         return PoolTimeout(f"all {self._max_size} connections were in use for {self._timeout:g} s")
@@ -127,6 +168,7 @@ class Pool:
         try:
             connection = self._open_new()
         except BaseException:
+            self._refused_at = time.monotonic()
             self._give_place_up()
             raise
         connection._created_at = time.monotonic()
@@ -137,22 +179,29 @@ class Pool:
         self._give_place_up()
 
     def _give_place_up(self) -> None:
-        with self._changed:
+        """Let the first who was not refused open one; with none left, tell those who were."""
+        with self._lock:
             self._size -= 1
-            # All, since those who were refused can do nothing with it unless it was the last.
-            self._changed.notify_all()
+            for waiter in self._line:
+                if waiter.refusal is None:
+                    self._line.remove(waiter)
+                    self._size += 1
+                    waiter.call(leave=True)
+                    return
+            while self._line and self._size == 0:
+                self._line.popleft().call()
 
     def _sweep(self) -> None:
         while True:
             time.sleep(self._max_idle / 4)
             self._close_idle_since(time.monotonic() - self._max_idle)
-            with self._changed:
+            with self._lock:
                 if not self._idle:
                     self._sweeping = False
                     return
 
     def _close_idle_since(self, moment: float) -> None:
-        with self._changed:
+        with self._lock:
             late = [idle.connection for idle in self._idle if idle.since <= moment]
             self._idle = deque(idle for idle in self._idle if idle.since > moment)
         for connection in late:

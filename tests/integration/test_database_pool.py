@@ -2,6 +2,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from typing import Any
 
 import psycopg
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from daef_site import ports
 from daef_site.database import pool as pools
 from daef_site.database.pool import Connection, Pool, PoolTimeout
+from tests.integration.agent_control_plane import until
 
 MakePool = Callable[..., Pool]
 
@@ -55,9 +57,9 @@ def terminate(connect: Callable[[], Connection], pid: int) -> None:
         killer.execute("select pg_terminate_backend(%s, 5000)", [pid])
 
 
-def in_the_background(pool: Pool) -> tuple[threading.Thread, list[object]]:
+def in_the_background(pool: Pool) -> tuple[threading.Thread, list[Any]]:
     """Somebody who waits for a connection of the pool; what he gets is in the list."""
-    got: list[object] = []
+    got: list[Any] = []
 
     def take() -> None:
         try:
@@ -141,6 +143,23 @@ def test_who_waits_gets_the_connection_that_comes_back(make_pool: MakePool):
     pool.putconn(other)
 
 
+def test_nobody_is_overtaken(make_pool: MakePool):
+    pool = make_pool(max_size=1, timeout=30)
+    only = pool.getconn()
+    waiting = [in_the_background(pool)]
+    until(lambda: len(pool._line) == 1)
+    waiting.append(in_the_background(pool))
+    until(lambda: len(pool._line) == 2)
+    pool.putconn(only)
+    # The one who gives it back wants it again at once, and comes third.
+    waiting.append(in_the_background(pool))
+    for thread, got in waiting:
+        thread.join(10)
+        assert got == [only]
+        assert not any(later for _, later in waiting[waiting.index((thread, got)) + 1 :])
+        pool.putconn(only)
+
+
 def test_who_is_refused_gets_the_connection_of_another_caller(make_pool: MakePool, connect):
     room = iter([connect])
 
@@ -173,6 +192,33 @@ def test_who_is_refused_is_told_why_when_the_last_connection_breaks(make_pool, c
     pool.putconn(only)
     thread.join(10)
     assert "too many" in str(got[0])
+
+
+def test_a_pool_grows_again_while_others_wait_once_the_server_has_room(
+    make_pool: MakePool, connect, monkeypatch
+):
+    room = iter([connect])
+    full = True
+
+    def open_new() -> Connection:
+        if not full:
+            return connect()
+        with suppress(StopIteration):
+            return next(room)()
+        raise psycopg.OperationalError("too many connections")
+
+    pool = make_pool(open_new, timeout=30)
+    only = pool.getconn()
+    thread, got = in_the_background(pool)
+    until(lambda: len(pool._line) == 1)
+    full = False
+    monkeypatch.setattr(pools, "TRY_AGAIN_SECONDS", 0.0)
+    another = pool.getconn()
+    assert another is not only
+    for each in (only, another):
+        pool.putconn(each)
+    thread.join(10)
+    pool.putconn(got[0])
 
 
 def test_places_of_broken_connections_are_free_again(make_pool: MakePool):
