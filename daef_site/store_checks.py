@@ -52,7 +52,8 @@ def postgres_findings(facts: PostgresFacts, *, processes: int) -> Iterator[Check
             hint="Let the pooler between keep TimeZone, or connect to PostgreSQL directly.",
             id="daef.E022",
         )
-    if facts.is_superuser and exposure():
+    # In the embedded store there is no other role, and nobody else reaches it.
+    if facts.is_superuser and settings.DAEF_STORE == "postgres" and exposure():
         yield Warning(
             f"PostgreSQL: the role {facts.role} is a superuser, whom the audit log cannot stop.",
             hint=f"Run `alter role {facts.role} nosuperuser`; it has to own its database only.",

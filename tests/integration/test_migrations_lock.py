@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 from django.contrib.postgres.operations import AddIndexConcurrently
+from django.core.management import CommandError, call_command
 from django.db import connection, models
 from django.db.migrations import Migration
 from psycopg.conninfo import make_conninfo
@@ -169,3 +170,17 @@ def test_an_index_that_a_killed_build_left_is_dropped_before_the_next(session):
     session.execute("drop index probe_whole")
     session.commit()
     connection.close()
+
+
+def test_the_command_does_as_a_start_does(write, session, capsys):
+    write(ADD_COLUMN)
+    call_command("migrate")
+    assert is_applied(session)
+    assert "up to date" in capsys.readouterr().out
+
+
+def test_the_command_says_why_it_could_not(write, session):
+    write("migrations.RunSQL('select 1 / 0')")
+    with pytest.raises(CommandError, match=r"queueing.0001_probe failed"):
+        call_command("migrate")
+    write(ADD_COLUMN)

@@ -56,6 +56,11 @@ def test_an_unsound_server_is_named(
     assert line.endswith(f"({id})")
 
 
+def test_the_embedded_store_has_no_other_role(production):
+    production.DAEF_STORE = "embedded"
+    assert told(SOUND._replace(is_superuser=True)) == []
+
+
 @pytest.fixture
 def altered(test_stores, transactional_db, production) -> Iterator[psycopg.Cursor]:
     """A superuser's session that changes roles and databases; what it set is reset."""
@@ -123,14 +128,12 @@ def test_migrations_that_wait_are_refused_by_a_control_plane(
     altered, production, capsys, monkeypatch
 ):
     production.DAEF_STORE = "memory"
-    altered.execute("delete from django_migrations where app = 'audit'")
+    first = "app = 'audit' and name = '0001_initial'"
+    altered.execute(f"update django_migrations set app = 'away' where {first}")
     try:
         (line,) = refusal(capsys, monkeypatch, "controlplane")
     finally:
-        altered.execute(
-            "insert into django_migrations (app, name, applied) "
-            "values ('audit', '0001_initial', now())"
-        )
+        altered.execute("update django_migrations set app = 'audit' where app = 'away'")
     assert "1 migrations wait, first audit.0001_initial" in line
     assert "manage.py migrate" in line
     assert "daef.E024" in line
