@@ -28,6 +28,14 @@ class Stores:
     agent_redis_url: str
 
 
+@pytest.fixture(scope="session", autouse=True)
+def static_files_found_when_asked_for() -> None:
+    """Each test client has middleware of its own, which would list all static files first."""
+    from django.conf import settings
+
+    settings.WHITENOISE_AUTOREFRESH = True
+
+
 @pytest.fixture(scope="session")
 def make_folder() -> Iterator[Callable[[], Path]]:
     """Makes temporary folders that every user may pass through, as root's PostgreSQL needs.

@@ -48,16 +48,14 @@ class DoorInterceptor(grpc.ServerInterceptor):
 
 
 def _wrapped(handler: Any, scope: str | None, headers: Sequence[str]) -> Any:
-    if handler.response_streaming:
-        behaviour = _streaming(handler.unary_stream, scope, headers)
-        make = grpc.unary_stream_rpc_method_handler
-    elif handler.request_streaming:
-        behaviour = _unary(handler.stream_unary, scope, headers)
-        make = grpc.stream_unary_rpc_method_handler
-    else:
-        behaviour = _unary(handler.unary_unary, scope, headers)
-        make = grpc.unary_unary_rpc_method_handler
-    return make(behaviour, handler.request_deserializer, handler.response_serializer)
+    for name, guarded, make in KINDS:
+        if behaviour := getattr(handler, name):
+            return make(
+                guarded(behaviour, scope, headers),
+                handler.request_deserializer,
+                handler.response_serializer,
+            )
+    raise AssertionError("a handler without a behaviour")
 
 
 def _unary(behaviour: Callable[..., Any], scope: str | None, headers: Sequence[str]) -> Any:
@@ -84,6 +82,15 @@ def _streaming(behaviour: Callable[..., Any], scope: str | None, headers: Sequen
             close_old_connections()
 
     return call
+
+
+KINDS: tuple[tuple[str, Callable[..., Any], Callable[..., Any]], ...] = (
+    ("unary_unary", _unary, grpc.unary_unary_rpc_method_handler),
+    ("unary_stream", _streaming, grpc.unary_stream_rpc_method_handler),
+    ("stream_unary", _unary, grpc.stream_unary_rpc_method_handler),
+    ("stream_stream", _streaming, grpc.stream_stream_rpc_method_handler),
+)
+"""Each kind of method: gRPC's name for its behaviour, who guards it, and what makes its handler."""
 
 
 def _enter(context: Any, scope: str | None, headers: Sequence[str]) -> None:

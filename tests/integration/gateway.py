@@ -21,12 +21,12 @@ TOKENS = ",".join(
 
 
 class Gateway:
-    """A caller with or without a token."""
+    """A caller with or without a token, or with a header of its own making."""
 
-    def __init__(self, token=None):
+    def __init__(self, token=None, *, header=None):
         headers = {"host": "localhost:8080"}
-        if token:
-            headers["authorization"] = f"Bearer {token}"
+        if token or header is not None:
+            headers["authorization"] = f"Bearer {token}" if token else header
         self.client = Client(headers=headers, raise_request_exception=False)
 
     def get(self, address, **headers):
