@@ -36,7 +36,7 @@ def main() -> int:
         os.chmod(data, 0o711)
         arguments = ("--agents", "1", "--slots", str(options.slots))
         with (
-            started(_environment(data), *arguments) as fabric,
+            started(environment(data), *arguments) as fabric,
             Client(fabric.url, retry_seconds=60) as client,
         ):
             _await_agent(client)
@@ -51,7 +51,7 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _environment(data: str) -> dict[str, str]:
+def environment(data: str) -> dict[str, str]:
     """This process's environment without its DAEF settings, and those of the measurement."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("DAEF_")}
     return kept | {

@@ -191,7 +191,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "django_prometheus.middleware.PrometheusAfterMiddleware",
+    "jobs.api.middleware.CountingMiddleware",
 ]
 ROOT_URLCONF = "daef_site.urls"
 WSGI_APPLICATION = "daef_site.wsgi.application"

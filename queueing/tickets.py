@@ -11,6 +11,8 @@ import threading
 import time
 from dataclasses import dataclass, field
 
+from prometheus_client import Counter
+
 from faultpoints import reach
 from queueing.rq_client import QueueUnavailable, TicketQueue
 
@@ -18,6 +20,11 @@ logger = logging.getLogger(__name__)
 
 QUIET_SECONDS = 30.0
 """Between two log lines about a Redis that does not answer."""
+
+TICKETS = Counter("daef_tickets", "Wake-ups for agents, by what became of them.", ["event"])
+
+EVENTS = ("written", "refused", "taken")
+"""What is counted of tickets: those in Redis, those it did not take, those an agent took."""
 
 
 @dataclass
@@ -55,9 +62,12 @@ class Ringer:
 
     def _push(self, queue: TicketQueue, pool: str, tickets: int) -> None:
         try:
-            if queue.push(pool, tickets):
+            written = queue.push(pool, tickets)
+            if written:
+                TICKETS.labels("written").inc(written)
                 reach("ticketer.after_push")
         except QueueUnavailable as error:
+            TICKETS.labels("refused").inc(tickets)
             if time.monotonic() - self._last_complaint > QUIET_SECONDS:
                 self._last_complaint = time.monotonic()
                 logger.warning(

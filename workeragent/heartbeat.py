@@ -22,6 +22,10 @@ class Listener(Protocol):
         """How many slots are idle now."""
         ...
 
+    def tickets_taken(self) -> int:
+        """How many tickets this incarnation has taken."""
+        ...
+
     def gone(self, leases: list[Lease]) -> None:
         """These shares are not held any more."""
         ...
@@ -73,6 +77,7 @@ class Heartbeat:
             worker_id=self._worker_id,
             held=[worker_pb2.TaskLease(task_id=t, lease_epoch=e) for t, e in leases],
             free_slots=self._listener.free_slots(),
+            tickets_taken=self._listener.tickets_taken(),
         )
         sent = time.monotonic()
         try:

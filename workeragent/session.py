@@ -70,6 +70,7 @@ class Session:
         self._runner_lock = threading.Lock()
         self._runner: Runner | None = None
         self._respawn_seconds = RESPAWN_SECONDS[0]
+        self._tickets_taken = 0
 
     def run(self, stop: threading.Event) -> Ending:
         """Work until ``stop`` is set or the control plane says to drain; blocks."""
@@ -92,9 +93,17 @@ class Session:
         """How many slots are idle now."""
         return max(0, self._settings.slots - self.held.counts(0.0)[0])
 
+    def tickets_taken(self) -> int:
+        """How many tickets this incarnation has taken."""
+        return self._tickets_taken
+
     def wake(self) -> None:
         """Work waits: claim as soon as there is room."""
         self._work.wake()
+
+    def _take_ticket(self) -> None:
+        self._tickets_taken += 1
+        self.wake()
 
     def gone(self, leases: list[Lease]) -> None:
         """These shares are not held any more: stop them, settle nothing."""
@@ -140,7 +149,7 @@ class Session:
             pool = self._settings.pool
             name = f"{self._settings.name}-{self._registered.worker_id}"
             queue_name = self._registered.queue_name or f"daef-{pool}"
-            worker.listen(url, queue_name, pool, name, self.wake, self._quiet)
+            worker.listen(url, queue_name, pool, name, self._take_ticket, self._quiet)
 
     def _finished(self) -> bool:
         if self._lost.is_set():

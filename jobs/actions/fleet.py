@@ -106,9 +106,16 @@ def silent_seconds() -> float:
     return max(SILENT_HEARTBEATS * heartbeat_seconds(), settings.DAEF_LEASE_SECONDS)
 
 
-def heartbeat(worker: Worker, held: Sequence[Share], *, free_slots: int, claimer: Claimer) -> Pulse:
+def heartbeat(
+    worker: Worker,
+    held: Sequence[Share],
+    *,
+    free_slots: int,
+    claimer: Claimer,
+    tickets_taken: int = 0,
+) -> Pulse:
     """Renew a worker's leases, say which shares are gone, take back what it does not know of."""
-    state = _renew(worker, held, free_slots)
+    state = _renew(worker, held, free_slots, tickets_taken)
     alive = workers.shares_held(worker.pk, [share.task_id for share in held])
     return Pulse(
         gone=[share for share in held if share not in alive],
@@ -118,8 +125,8 @@ def heartbeat(worker: Worker, held: Sequence[Share], *, free_slots: int, claimer
 
 
 @in_transaction
-def _renew(worker: Worker, held: Sequence[Share], free_slots: int) -> str:
-    state = workers.beat(worker.pk, free_slots=free_slots)
+def _renew(worker: Worker, held: Sequence[Share], free_slots: int, tickets_taken: int) -> str:
+    state = workers.beat(worker.pk, free_slots=free_slots, tickets_taken=tickets_taken)
     if state is None:
         raise LeaseNotHeld("this worker is gone; register again")
     leases = workers.renew_leases(worker.pk, lease_seconds=settings.DAEF_LEASE_SECONDS)

@@ -17,7 +17,8 @@ from jobs.admin.job_list import ACTIVE, TROUBLED
 from jobs.admin.words import age
 from jobs.queries.formats import usd
 from jobs.queries.jobs import JobFilter, list_jobs
-from jobs.queries.overview import COUNTED_TO, dead_letters, jobs_by_status, queues, spent_today
+from jobs.queries.load import queues
+from jobs.queries.overview import COUNTED_TO, dead_letters, jobs_by_status, spent_today
 from jobs.queries.workers import LOST, list_workers
 from jobs.states import WorkerState
 

@@ -14,7 +14,7 @@ from jobs.actions.fleet import heartbeat_seconds
 from jobs.admin.dashboard import is_late, slots
 from jobs.errors import NotFound
 from jobs.models import Pool, Worker
-from jobs.queries.overview import queues
+from jobs.queries.load import queues
 from jobs.queries.workers import list_workers, worker_document
 
 

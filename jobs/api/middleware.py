@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django_prometheus.middleware import PrometheusAfterMiddleware
 from rest_framework.request import Request
 
 from jobs.errors import BodyTooLarge, DaefError, InvalidRequest, UnsupportedMediaType
@@ -18,6 +19,9 @@ MAX_BODY_BYTES: Final = 2**20
 MAX_QUERY_CHARACTERS: Final = 8192
 SAFE_ID = re.compile(r"[A-Za-z0-9._:\-]{1,64}", re.ASCII)
 DIGITS = re.compile(r"[0-9]{1,19}", re.ASCII)
+
+CHARSETS: Final = frozenset({"utf-8", "us-ascii"})
+"""What answers are written in; an uploaded file comes back under the media type it came with."""
 
 Handler = Callable[[HttpRequest], HttpResponseBase]
 
@@ -71,6 +75,30 @@ class BodyLimitMiddleware:
         return problem_response(error, request) if error else None
 
 
+class CountingMiddleware(PrometheusAfterMiddleware):
+    """django-prometheus' counts, their labels from closed sets whatever the request says."""
+
+    def process_request(self, request: HttpRequest) -> HttpResponse | None:
+        """Count the request; one whose length is no number is refused, since it cannot be."""
+        from jobs.api.problems import problem_response  # problems.py reads the id from here
+
+        length = request.META.get("CONTENT_LENGTH") or "0"
+        if DIGITS.fullmatch(length) is None:
+            return problem_response(bad_length(), request)
+        super().process_request(request)
+        return None
+
+    def label_metric(
+        self, metric: Any, request: HttpRequest, response: Any = None, **labels: str
+    ) -> Any:
+        """Return the metric under these labels."""
+        if "method" in labels:
+            labels["method"] = self._method(request)
+        if labels.get("charset", "utf-8").lower() not in CHARSETS:
+            labels["charset"] = "other"
+        return super().label_metric(metric, request, response, **labels)
+
+
 def _refusal(request: HttpRequest, limit: int) -> DaefError | None:
     encoding = request.META.get("HTTP_CONTENT_ENCODING", "").strip().lower()
     if encoding not in {"", "identity"}:
@@ -79,8 +107,13 @@ def _refusal(request: HttpRequest, limit: int) -> DaefError | None:
         return InvalidRequest(f"The query string is longer than {MAX_QUERY_CHARACTERS} characters.")
     length = request.META.get("CONTENT_LENGTH") or "0"
     if DIGITS.fullmatch(length) is None:
-        return InvalidRequest.field("Content-Length", "write the body's bytes as a whole number")
+        return bad_length()
     return body_too_large(limit) if int(length) > limit else None
+
+
+def bad_length() -> InvalidRequest:
+    """Return the error for a Content-Length that is no number."""
+    return InvalidRequest.field("Content-Length", "write the body's bytes as a whole number")
 
 
 def body_too_large(limit: int) -> BodyTooLarge:

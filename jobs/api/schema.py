@@ -11,6 +11,7 @@ from drf_spectacular.openapi import AutoSchema
 
 from access.tokens import any_token
 from jobs.api import operator_shapes, query, shapes
+from jobs.api.metric_shapes import Metrics
 from jobs.api.operation import Operation
 from jobs.api.schema_answers import PROBLEM_ANSWERS, STREAMS, answers_of
 from jobs.api.schema_bodies import FORMS, request_schemas
@@ -81,7 +82,7 @@ class DaefGenerator(SchemaGenerator):
 
 def component_schemas() -> dict[str, Any]:
     """Return the JSON schemas of all bodies and answers."""
-    types = (*shapes.ANSWERS, *operator_shapes.ANSWERS)
+    types = (*shapes.ANSWERS, *operator_shapes.ANSWERS, Metrics)
     _, answers = msgspec.json.schema_components(types, ref_template=REFERENCE)
     return dict(sorted({**answers, **STREAMS, **FORMS, **request_schemas()}.items()))
 

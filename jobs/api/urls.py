@@ -17,6 +17,7 @@ from jobs.api.jobs import (
     RetryView,
     SuspendView,
 )
+from jobs.api.metrics import MetricsView, PrometheusView
 from jobs.api.policies import PoliciesView, PolicyView
 from jobs.api.report import ReportView, ResultsView
 from jobs.api.tasks import TaskArtifactView, TasksView, TaskView
@@ -46,6 +47,8 @@ urlpatterns = [
     path("admin/audit/status", AuditStatusView.as_view()),
     path("admin/workers", WorkersView.as_view()),
     path("admin/workers/<str:worker>/drain", DrainView.as_view()),
+    path("metrics", MetricsView.as_view()),
+    path("metrics/prometheus", PrometheusView.as_view()),
     path("openapi.json", OpenApiView.as_view(), name="openapi"),
     path("docs", DocsView.as_view(), name="docs"),
     re_path(r"", UnknownAddress.as_view()),

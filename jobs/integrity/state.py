@@ -101,6 +101,26 @@ STATE = (
                 and t.status = 'Running')""",
     ),
     Invariant(
+        "pools_counted",
+        "The sums of a pool's tasks, with what is still to be added, are the tasks' statuses.",
+        """with sums as (
+            select labels::json ->> 'pool' as pool, labels::json ->> 'priority' as priority,
+                labels::json ->> 'status' as status, value as n
+            from figure where name = 'pool_tasks'
+            union all
+            select t.labels[1], t.labels[2], s.status, t.amounts[s.place]
+            from tally t, unnest(array['open', 'Blocked', 'Succeeded', 'DeadLettered',
+                'Cancelled']) with ordinality as s(status, place) where t.name = 'tasks'
+            union all
+            select pool_id::text, priority::text, s.status, -count(*)
+            from task t join unnest(array['open', 'open', 'open', 'Blocked', 'Succeeded',
+                    'DeadLettered', 'Cancelled'],
+                array['Blocked', 'Queued', 'Running', 'Blocked', 'Succeeded', 'DeadLettered',
+                    'Cancelled']) as s(status, of) on s.of = t.status group by 1, 2, 3)
+        select pool || '/' || priority || '/' || status from sums
+        group by pool, priority, status having sum(n) <> 0""",
+    ),
+    Invariant(
         "parallelism_kept",
         "No job runs more tasks than its parallelism.",
         """select j.id from job j where j.max_parallelism is not null and j.max_parallelism < (

@@ -8,6 +8,7 @@ what they count. Nothing here has behaviour; ``jobs/transitions.py`` is the only
 from jobs.models.artifact import Artifact, ArtifactChunk, File
 from jobs.models.attempt import Attempt, TaskLog, UsageEntry
 from jobs.models.event import JobEvent
+from jobs.models.figures import Figure, MinuteLoad, MinuteStats, Tally
 from jobs.models.job import (
     Budget,
     IdempotencyRecord,
@@ -31,12 +32,15 @@ __all__ = [
     "DeadLetter",
     "Delayed",
     "Edge",
+    "Figure",
     "File",
     "IdempotencyRecord",
     "Job",
     "JobEvent",
     "JobStage",
     "Lease",
+    "MinuteLoad",
+    "MinuteStats",
     "ModelEndpoint",
     "Policy",
     "PolicyRevision",
@@ -46,6 +50,7 @@ __all__ = [
     "RequeueWindow",
     "ServedTime",
     "StoreIdentity",
+    "Tally",
     "Task",
     "TaskInput",
     "TaskLog",

@@ -35,6 +35,7 @@ class Worker(models.Model):
     )
     registered_at = models.DateTimeField(auto_now_add=True)
     heartbeat_at = models.DateTimeField()
+    tickets_taken = models.BigIntegerField(db_default=0)
 
     class Meta:
         db_table = "worker"

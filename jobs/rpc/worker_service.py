@@ -13,8 +13,9 @@ from faultpoints import reach
 from jobs.actions import artifacts, fleet
 from jobs.actions.claim import MAX_CLAIM, Claimer, ClaimRequest, claim_tasks
 from jobs.actions.combiner import Combiner
-from jobs.actions.settle import SettleAnswer, SettleRequest, settle_and_claim
+from jobs.actions.settle import SettleAnswer, SettleRequest, SettleStatus, settle_and_claim
 from jobs.errors import InvalidRequest, LeaseNotHeld
+from jobs.metrics import FENCED
 from jobs.models import ModelEndpoint, Worker
 from jobs.models.event import ACTOR_CHARACTERS
 from jobs.rpc import conversion
@@ -25,6 +26,9 @@ from queueing.rq_client import queue_name
 MAX_OUTCOMES = 1_000
 MAX_HELD = 10_000
 MAX_SLOTS = 1_024
+MAX_TICKETS = 2**53
+"""Beyond it the sums, which are floating point, would not count by one."""
+
 COMBINED_CALLS = 16
 WORKER_CACHE_SECONDS = 1.0
 
@@ -72,6 +76,7 @@ class WorkerService(worker_pb2_grpc.WorkerServiceServicer):
         want = _between("want", request.want, 0, MAX_CLAIM)
         reports = [conversion.report_of(outcome) for outcome in request.outcomes]
         answer = self._settle(SettleRequest(worker, reports, want, settings.DAEF_LEASE_SECONDS))
+        FENCED.inc(sum(told.status == SettleStatus.FENCED for told in answer.answers))
         reach("settle.after_commit_before_reply")
         return worker_pb2.SettleResponse(
             results=conversion.settle_results(request.outcomes, answer.answers),
@@ -86,6 +91,7 @@ class WorkerService(worker_pb2_grpc.WorkerServiceServicer):
             worker,
             [fleet.Share(share.task_id, share.lease_epoch) for share in request.held],
             free_slots=_between("free_slots", request.free_slots, 0, MAX_SLOTS),
+            tickets_taken=_between("tickets_taken", request.tickets_taken, 0, MAX_TICKETS),
             claimer=self._claimer,
         )
         return worker_pb2.HeartbeatResponse(

@@ -30,6 +30,11 @@ with d as (
         cost_nano_usd = k.cost_nano_usd + d.cost_nano_usd
     from d, k
     where s.job_id = d.job_id and s.stage = d.stage and k.job_id = d.job_id and k.stage = d.stage
+), y as (
+    insert into tally (name, labels, amounts, happened_at)
+    select 'tasks', array[j.pool_id::text, j.priority::text], array[sum(d.open), sum(d.blocked),
+        sum(d.succeeded), sum(d.dead_lettered), sum(d.cancelled)]::bigint[], clock_timestamp()
+    from d join job j on j.id = d.job_id group by j.pool_id, j.priority
 )
 select k.job_id, sum(k.open + coalesce(d.open, 0))::int,
     sum(k.succeeded + coalesce(d.succeeded, 0))::int,
@@ -72,9 +77,12 @@ END_JOB = """
 with j as (
     update job set status = %(status)s, reason = %(reason)s, message = %(message)s,
         finished_at = clock_timestamp()
-    where id = %(job)s and finished_at is null returning id
+    where id = %(job)s and finished_at is null returning id, type
 ), b as (
     delete from budget where job_id = %(job)s
+), y as (
+    insert into tally (name, labels, amounts, happened_at)
+    select 'jobs', array[j.type, %(status)s::text], array[1]::bigint[], clock_timestamp() from j
 )
 insert into job_event (job_id, kind, happened_at, actor, task_ids, details)
 select id, 'ended', clock_timestamp(), '', '{}',

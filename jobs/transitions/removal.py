@@ -25,6 +25,15 @@ delete from artifact using x
 where artifact.tenant_id = x.tenant_id and artifact.sha256 = x.sha256
 """
 
+# The counts of what is deleted leave the pools' sums.
+UNCOUNT = """
+insert into tally (name, labels, amounts, happened_at)
+select 'tasks', array[j.pool_id::text, j.priority::text], array[-sum(s.open), -sum(s.blocked),
+    -sum(s.succeeded), -sum(s.dead_lettered), -sum(s.cancelled)]::bigint[], clock_timestamp()
+from job j join job_stage s on s.job_id = j.id
+where j.id = any(%s::bigint[]) group by j.pool_id, j.priority
+"""
+
 
 def ended_before(*, days: int, limit: int) -> list[int]:
     """Some jobs that ended that long ago, locked."""
@@ -44,6 +53,7 @@ def delete_jobs(jobs: Sequence[int]) -> int:
             execute(f"delete from {table} where {column} >= %s and {column} < %s", bounds)  # nosec B608
         execute("delete from task where id >= %s and id < %s", bounds)
     numbers = (integers(jobs),)
+    execute(UNCOUNT, numbers)
     for table in ("job_stage", "job_event", "idempotency_record"):
         execute(f"delete from {table} where job_id = any(%s::bigint[])", numbers)  # nosec B608
     return execute("delete from job where id = any(%s::bigint[])", numbers) if jobs else 0

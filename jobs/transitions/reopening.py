@@ -83,6 +83,9 @@ with t as (
     select pool_id, capability_id, priority, tenant_id, id from t
 ), d as (
     delete from dead_letter where task_id in (select id from t)
+), y as (
+    insert into tally (name, labels, amounts, happened_at)
+    select 'requeued', '{}'::text[], array[count(*)], clock_timestamp() from t having count(*) > 0
 )
 select id, stage from t order by id
 """

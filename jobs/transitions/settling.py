@@ -7,6 +7,7 @@ is not touched, and the caller learns of it by its absence.
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from jobs.metrics import RUN_EDGES, WAIT_EDGES
 from jobs.policies import causes
 from jobs.states import TaskStatus
 from jobs.transitions.sql import columns, fetch, integers
@@ -14,12 +15,20 @@ from jobs.transitions.sql import columns, fetch, integers
 UNKNOWN = "unknown"
 """The code of a dead letter whose worker named none."""
 
+# Negated and turned round: the count of edges that a value does not pass, which is what "le" asks.
+HISTOGRAMS = {
+    "wait_edges": [-edge for edge in reversed(WAIT_EDGES)],
+    "run_edges": [-edge for edge in reversed(RUN_EDGES)],
+}
+
 # The task is found by its row address, looked up by key: steady whatever the planner believes of
 # the table's size. Everything else hangs on the rows that passed the fence. Settled tasks leave
 # their lease, and an empty lease leaves the table.
 END_SHARES = f"""
 with o as materialized (
-    select o.*, (select x.ctid from task x where x.id = o.id) as address
+    select o.*, (select x.ctid from task x where x.id = o.id) as address,
+        case when o.status = 'Queued' then (select x.queued_at from task x where x.id = o.id) end
+            as queued_before
     from unnest(%(id)s::bigint[], %(epoch)s::int[], %(owner)s::bigint[], %(status)s::text[],
         %(outcome)s::text[], %(given_back)s::int[], %(delay_seconds)s::float[],
         %(result)s::text[], %(result_sha256)s::text[], %(error_code)s::text[],
@@ -44,7 +53,9 @@ with o as materialized (
     returning t.id, t.epoch, t.job_id, t.tenant_id, t.pool_id, t.priority, t.capability_id,
         t.stage, t.kind, t.generation, t.attempt + o.given_back as number, t.started_at, t.fanout,
         t.ceiling_nano_usd, t.status, o.owner, o.outcome, o.delay_seconds, o.error_code,
-        o.error_message, o.input_tokens, o.output_tokens, o.cost_nano_usd, o.fingerprint
+        o.error_message, o.input_tokens, o.output_tokens, o.cost_nano_usd, o.fingerprint,
+        extract(epoch from t.started_at - coalesce(o.queued_before, t.queued_at))::float as waited,
+        extract(epoch from clock_timestamp() - t.started_at)::float as ran
 ), a as (
     insert into attempt (task_id, epoch, generation, number, owner, started_at, finished_at,
         outcome, error_code, error_message, input_tokens, output_tokens, cost_nano_usd)
@@ -73,23 +84,50 @@ with o as materialized (
 ), ld as (
     delete from lease l
     where l.owner = any(%(owners)s::bigint[]) and l.task_ids <@ array(select t.id from t)
+), y as (
+    insert into tally (name, labels, amounts, happened_at)
+    select 'attempts', array[g.pool_id::text, g.priority::text, g.kind, g.outcome, g.code,
+            g.wait_edges::text, g.run_edges::text],
+        array[g.attempts, g.waited, g.ran, g.input_tokens, g.output_tokens, g.cost]::bigint[],
+        clock_timestamp()
+    from (
+        select t.pool_id, t.priority, t.kind, t.outcome, coalesce(t.error_code, '') as code,
+            width_bucket(-t.waited, %(wait_edges)s::float[]) as wait_edges,
+            case when t.outcome in ('Succeeded', 'Failed')
+                then width_bucket(-t.ran, %(run_edges)s::float[]) end as run_edges,
+            count(*) as attempts, sum(greatest(t.waited, 0)) * 1e6 as waited,
+            sum(greatest(t.ran, 0)) * 1e6 as ran, sum(t.input_tokens) as input_tokens,
+            sum(t.output_tokens) as output_tokens, sum(t.cost_nano_usd) as cost
+        from t group by 1, 2, 3, 4, 5, 6, 7) g
 )
 select t.id, t.epoch, t.owner, t.job_id, t.tenant_id, t.stage, t.status, t.outcome, t.fanout,
     t.ceiling_nano_usd, t.input_tokens, t.output_tokens, t.cost_nano_usd
 from t
 """
 
+# Only what was booked is tallied: a call reported twice counts once. The models of the fabric's
+# endpoints are a closed set; what else an agent names is not.
 INSERT_USAGE = """
-insert into usage_entry (task_id, epoch, call, tenant_id, endpoint, model, input_tokens,
-    output_tokens, cost_nano_usd, wasted, recorded_at)
-select u.task_id, u.epoch, u.call, t.tenant_id, u.endpoint, u.model, u.input_tokens,
-    u.output_tokens, u.cost_nano_usd, u.wasted, clock_timestamp()
-from unnest(%(task_id)s::bigint[], %(epoch)s::int[], %(call)s::int[], %(endpoint)s::text[],
-    %(model)s::text[], %(input_tokens)s::bigint[], %(output_tokens)s::bigint[],
-    %(cost_nano_usd)s::bigint[], %(wasted)s::bool[])
-    as u(task_id, epoch, call, endpoint, model, input_tokens, output_tokens, cost_nano_usd, wasted)
-join task t on t.id = u.task_id
-on conflict do nothing
+with i as (
+    insert into usage_entry (task_id, epoch, call, tenant_id, endpoint, model, input_tokens,
+        output_tokens, cost_nano_usd, wasted, recorded_at)
+    select u.task_id, u.epoch, u.call, t.tenant_id, u.endpoint, u.model, u.input_tokens,
+        u.output_tokens, u.cost_nano_usd, u.wasted, clock_timestamp()
+    from unnest(%(task_id)s::bigint[], %(epoch)s::int[], %(call)s::int[], %(endpoint)s::text[],
+        %(model)s::text[], %(input_tokens)s::bigint[], %(output_tokens)s::bigint[],
+        %(cost_nano_usd)s::bigint[], %(wasted)s::bool[]) as u(task_id, epoch, call, endpoint,
+        model, input_tokens, output_tokens, cost_nano_usd, wasted)
+    join task t on t.id = u.task_id
+    on conflict do nothing
+    returning model, input_tokens, output_tokens, cost_nano_usd
+)
+insert into tally (name, labels, amounts, happened_at)
+select 'usage', array[m.model], array[sum(i.input_tokens), sum(i.output_tokens),
+    sum(i.cost_nano_usd)]::bigint[], clock_timestamp()
+from i cross join lateral (select case when exists (
+    select 1 from model_endpoint e where i.model = any(e.model_names)) then i.model else 'other'
+    end as model) m
+group by m.model
 """
 
 DECISION_FACTS = """
@@ -178,6 +216,7 @@ def end_shares(shares: Sequence[ShareEnd]) -> list[EndedShare]:
     parameters = columns(ordered, ShareEnd._fields)
     parameters["ids"] = integers(share.id for share in ordered)
     parameters["owners"] = integers(sorted({share.owner for share in ordered}))
+    parameters |= HISTOGRAMS
     return [EndedShare(*row) for row in fetch(END_SHARES, parameters)]
 
 

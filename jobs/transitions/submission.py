@@ -63,6 +63,12 @@ with j as (
 ), v as (
     insert into job_event (job_id, kind, happened_at, actor, task_ids, details)
     select j.id, 'submitted', now(), %(actor)s, '{}', %(event)s from j
+), y as (
+    insert into tally (name, labels, amounts, happened_at)
+    select 'tasks', array[(%(pool)s)::text, (%(priority)s)::text],
+        array[count(*), count(*) filter (where p.waiting > 0), 0, 0, 0]::bigint[], now() from p
+    union all
+    select 'jobs', array[%(type)s::text, 'Pending'], array[1]::bigint[], now()
 )
 select id from j
 """

@@ -31,6 +31,23 @@ where owner = %(owner)s
 returning task_ids, extract(epoch from clock_timestamp() - granted_at)::float
 """
 
+# The agent says how many tickets it has taken in all, so that a heartbeat that is sent twice adds
+# nothing twice.
+BEAT = """
+with o as (
+    select id, tickets_taken from worker where id = %(worker)s and state <> 'Gone' for update
+), u as (
+    update worker w set heartbeat_at = clock_timestamp(), free_slots = %(free_slots)s,
+        tickets_taken = greatest(o.tickets_taken, %(tickets_taken)s)
+    from o where w.id = o.id
+    returning w.state, w.tickets_taken - o.tickets_taken as more
+), y as (
+    insert into tally (name, labels, amounts, happened_at)
+    select 'tickets', array['taken'], array[u.more], clock_timestamp() from u where u.more > 0
+)
+select state from u
+"""
+
 
 class RenewedLease(NamedTuple):
     """A lease that was renewed, and its age."""
@@ -72,13 +89,10 @@ def live_count(pool: int, *, silent_seconds: float) -> int:
     return int(fetch(statement, (pool, silent_seconds))[0][0])
 
 
-def beat(worker: int, *, free_slots: int) -> str | None:
+def beat(worker: int, *, free_slots: int, tickets_taken: int) -> str | None:
     """Note that the worker lives; returns its state, None when it is gone."""
-    rows = fetch(
-        "update worker set heartbeat_at = clock_timestamp(), free_slots = %s "
-        "where id = %s and state <> 'Gone' returning state",
-        (free_slots, worker),
-    )
+    parameters = {"worker": worker, "free_slots": free_slots, "tickets_taken": tickets_taken}
+    rows = fetch(BEAT, parameters)
     return rows[0][0] if rows else None
 
 

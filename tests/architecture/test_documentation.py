@@ -6,10 +6,13 @@ import json
 import re
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.apps import apps
 from django.urls import URLPattern
+from django_prometheus.middleware import Metrics
+from prometheus_client import REGISTRY
 
 from access.actors import ANY_TENANT, METRICS, OPERATOR, WORKER
 from access.permissions import SCOPES
@@ -17,6 +20,7 @@ from client.cli import parser
 from jobs import states
 from jobs.api.urls import urlpatterns
 from jobs.errors import DaefError, catalogue
+from jobs.metrics import BY_DJANGO, FAMILIES
 from tests.architecture.source import ROOT, is_ours, parsed, product_files, texts
 
 REFERENCE = ROOT / "docs" / "reference"
@@ -188,6 +192,37 @@ def test_every_code_that_an_executor_raises_is_in_the_task_errors_page():
 def test_every_scope_is_in_the_scopes_page():
     known = {OPERATOR, METRICS, WORKER, ANY_TENANT, *SCOPES}
     assert known - first_column(read(REFERENCE / "scopes.md")) == set()
+
+
+# ── metrics ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def metrics_told() -> set[tuple[str, str, frozenset[str]]]:
+    """Name, type and labels of every metric that a gateway tells."""
+    Metrics.get_instance()
+    collectors: list[Any] = [
+        REGISTRY._names_to_collectors[f.name]
+        for f in REGISTRY.collect()
+        if f.name.startswith(BY_DJANGO)
+    ]
+    django = {
+        (each._name + "_total" * (each._type == "counter"), each._type, frozenset(each._labelnames))
+        for each in collectors
+    }
+    return django | {(each.name, each.type, frozenset(each.labels)) for each in FAMILIES}
+
+
+def metrics_documented() -> set[tuple[str, str, frozenset[str]]]:
+    rows = re.findall(
+        r"^\| `(\w+)` \| (counter|gauge|histogram) \| ([^|]*) \|",
+        read(REFERENCE / "metrics.md"),
+        re.MULTILINE,
+    )
+    return {(name, kind, frozenset(re.findall(r"`(\w+)`", labels))) for name, kind, labels in rows}
+
+
+def test_every_metric_is_in_the_metrics_page_with_its_type_and_labels_and_no_other():
+    assert metrics_documented() == metrics_told()
 
 
 # ── structure ─────────────────────────────────────────────────────────────────────────────────────

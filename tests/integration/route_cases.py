@@ -124,6 +124,8 @@ CASES = {
     "GET v1/files/<str:file>/content": Case(200, file, owned=True),
     "GET v1/policies": Case(200),
     "GET v1/policies/<str:name>": Case(200, policy),
+    "GET v1/metrics": Case(200),
+    "GET v1/metrics/prometheus": Case(200),
     "GET v1/admin/queue/dead-letter": Case(200),
     "POST v1/admin/queue/dead-letter": Case(200, body=TRY_OUT),
     "GET v1/admin/audit": Case(200),

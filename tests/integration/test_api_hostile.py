@@ -259,3 +259,10 @@ def test_a_bad_idempotency_key_is_400(key):
 def test_a_bad_last_event_id_is_400(given):
     job = Gateway().submit()
     problem(Gateway().get(f"/v1/jobs/{job['id']}/events", **{"last-event-id": given}), 400)
+
+
+@pytest.mark.parametrize("length", ["abc", "-1", "1e3", "٣", "1" * 30])
+@pytest.mark.parametrize("address", ["/v1/jobs", "/v1/nowhere", "/admin/login/", "/healthz"])
+def test_a_length_that_is_no_number_is_refused_everywhere(address, length):
+    response = Gateway().client.generic("POST", address, b"{}", CONTENT_LENGTH=length)
+    problem(response, 400, "invalid_request")

@@ -42,6 +42,7 @@ DAMAGE = {
     "jobs_whole": "update job set total_tasks = total_tasks + 1",
     "budgets_reserved": "update budget set reserved_nano_usd = reserved_nano_usd + 1",
     "usage_booked": "update task set input_tokens = 7",
+    "pools_counted": "delete from tally where name = 'tasks'",
     "parallelism_kept": "update job set max_parallelism = 0",
     "leases_match": "update lease set pool_id = pool_id + 1",
     "inputs_kept": "delete from task_input where job_id = (select max(id) from job)",

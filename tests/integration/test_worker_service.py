@@ -8,7 +8,10 @@ from django.db import connection
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from daef_site import ports
+from jobs.metrics import ProcessCounts
+from jobs.models import Tally
 from jobs.rpc.server import serve
+from jobs.transitions.sql import execute
 from proto.daef.v1 import worker_pb2
 from tests.integration.agent_control_plane import until
 from tests.integration.scenario import submit_echo, submit_pipeline
@@ -92,6 +95,25 @@ def test_settle_answers_each_outcome_and_brings_the_next_batch(channel):
     assert len(answer.tasks) == 2
     again = agent.settle(succeeded(task))
     assert again.results[0].status == worker_pb2.SETTLE_STATUS_REPEATED
+
+
+def test_outcomes_of_a_lost_lease_are_counted_as_fenced(channel):
+    submit_echo(2)
+    agent = Agent(channel)
+    one, two = agent.claim(2)
+    execute("update task set epoch = epoch + 1 where id = %s", (one.task_id,))
+    counts = ProcessCounts()
+    counts.told(counts.untold())
+    agent.settle(succeeded(one), succeeded(two))
+    assert counts.untold()["daef_settlements_fenced_total", "{}"] == 1
+
+
+def test_tickets_that_an_agent_took_are_counted_once_however_often_it_says_so(channel):
+    agent = Agent(channel)
+    for taken in (3, 3, 5, 4):
+        request = worker_pb2.HeartbeatRequest(worker_id=agent.worker_id, tickets_taken=taken)
+        agent.call("Heartbeat", request)
+    assert sum(amount for (amount,) in Tally.objects.values_list("amounts", flat=True)) == 5
 
 
 def test_a_heartbeat_names_what_is_gone(channel):

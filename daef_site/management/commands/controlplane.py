@@ -14,7 +14,7 @@ from audit.events import INTERNAL
 from daef_site import checks, env, ports
 from daef_site.children import exit_with_parent
 from daef_site.exposure import GRPC
-from jobs import auditor, explainer, keeper, reaper, ticketer
+from jobs import auditor, explainer, figures, keeper, reaper, ticketer
 from jobs.actions import restoring
 from jobs.rpc import server as rpc_server
 
@@ -41,6 +41,7 @@ class Command(BaseCommand):
             _start_loop("ticketer", ticketer.run_forever, stop, broken),
             _start_loop("explainer", explainer.run_forever, stop, broken),
             _start_loop("auditor", auditor.run_forever, stop, broken),
+            _start_loop("figures", figures.run_forever, stop, broken),
         ]
         stop.wait()
         server.stop(GRACE_SECONDS).wait(GRACE_SECONDS + 1)

@@ -166,14 +166,16 @@ class ClaimedTask(_message.Message):
     def __init__(self, task_id: _Optional[int] = ..., lease_epoch: _Optional[int] = ..., attempt: _Optional[int] = ..., generation: _Optional[int] = ..., kind: _Optional[str] = ..., name: _Optional[str] = ..., input: _Optional[str] = ..., has_large_input: _Optional[bool] = ..., parameters: _Optional[str] = ..., model: _Optional[str] = ..., has_parents: _Optional[bool] = ..., start_to_close_seconds: _Optional[float] = ..., ceiling_nano_usd: _Optional[int] = ..., run_alone: _Optional[bool] = ...) -> None: ...
 
 class HeartbeatRequest(_message.Message):
-    __slots__ = ("worker_id", "held", "free_slots")
+    __slots__ = ("worker_id", "held", "free_slots", "tickets_taken")
     WORKER_ID_FIELD_NUMBER: _ClassVar[int]
     HELD_FIELD_NUMBER: _ClassVar[int]
     FREE_SLOTS_FIELD_NUMBER: _ClassVar[int]
+    TICKETS_TAKEN_FIELD_NUMBER: _ClassVar[int]
     worker_id: int
     held: _containers.RepeatedCompositeFieldContainer[TaskLease]
     free_slots: int
-    def __init__(self, worker_id: _Optional[int] = ..., held: _Optional[_Iterable[_Union[TaskLease, _Mapping]]] = ..., free_slots: _Optional[int] = ...) -> None: ...
+    tickets_taken: int
+    def __init__(self, worker_id: _Optional[int] = ..., held: _Optional[_Iterable[_Union[TaskLease, _Mapping]]] = ..., free_slots: _Optional[int] = ..., tickets_taken: _Optional[int] = ...) -> None: ...
 
 class HeartbeatResponse(_message.Message):
     __slots__ = ("gone", "drain", "work_waiting")
