@@ -15,8 +15,7 @@ from proto.daef.v1 import job_pb2, job_pb2_grpc, worker_pb2, worker_pb2_grpc
 from tests.integration.gateway import pipeline
 from tests.integration.route_cases import job as open_job
 from tests.integration.routes import TOKENS, World
-from tests.integration.test_worker_service import Agent, registration
-from tests.integration.test_worker_service import channel as channel  # a fixture
+from tests.integration.worker_door import Agent, registration
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
