@@ -32,8 +32,17 @@ class Claimer:
         self._grants: Counter[int] = Counter()
 
     def has_work(self, worker: Worker) -> bool:
-        """Whether anything is ready that this worker could run; one index probe a capability."""
-        return worker.state == WorkerState.ACTIVE and claiming.any_ready(_reach(worker))
+        """Whether anything is ready that this worker could run; one index probe a capability.
+
+        For one that is bound to a tenant, a probe for each tenant with work in its pool.
+        """
+        if worker.state != WorkerState.ACTIVE:
+            return False
+        if worker.tenant_id is None:
+            return claiming.any_ready(_reach(worker))
+        return any(
+            group.tenant == worker.tenant_id for group in claiming.ready_groups(_reach(worker))
+        )
 
     def claim(self, request: ClaimRequest) -> list[ClaimedRow]:
         """Claim for one worker; the caller holds the transaction and the pool's lock."""

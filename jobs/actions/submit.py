@@ -92,7 +92,7 @@ def submit_job(
     plan, limits, revision = plan_request(request=request, documents=documents)
     reach("gateway.after_validate")
     pool, _ = Pool.objects.get_or_create(name=limits.pool)
-    live = fleet.live_workers(pool.pk)
+    live = fleet.live_workers(pool.pk, tenant=tenant.pk)
     row = _job_row(request, len(documents), plan, limits, revision, tenant, pool, actor)
     job, replayed = _store(row, plan, idempotency_key, request_sha256)
     reach("gateway.after_commit_before_reply")

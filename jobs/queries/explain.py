@@ -32,6 +32,7 @@ with stage as (
             and r.task_id >= %(low)s and r.task_id < %(high)s)
 ), live as (
     select w.* from worker w where w.pool_id = %(pool)s and w.state = 'Active'
+        and (w.tenant_id is null or w.tenant_id = %(tenant)s)
         and w.heartbeat_at > clock_timestamp() - make_interval(secs => %(silent)s)
 ), matching as (
     select live.* from live where exists (

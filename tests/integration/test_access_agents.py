@@ -4,6 +4,7 @@ import grpc
 import pytest
 
 from jobs.models import Task
+from jobs.queries.explain import explanation
 from jobs.reaper import reap_leases
 from jobs.transitions.sql import execute
 from proto.daef.v1 import worker_pb2
@@ -93,3 +94,33 @@ def test_two_tokens_at_once_are_refused(channel):
     one = ("authorization", f"Bearer {make_token('gpu', 'worker')}")
     other = ("authorization", f"Bearer {make_token('gpu-2', 'worker')}")
     assert refusal(register_with(channel, (one, other))) == REFUSED
+
+
+# ── agents of one tenant ──────────────────────────────────────────────────────────────────────────
+
+
+def test_an_agent_of_a_tenant_claims_and_settles_that_tenants_tasks_alone(channel):
+    submit_echo(2, owner="beta")
+    agent = Agent(channel, make_token("alpha-gpu", "worker", "tenant:alpha"))
+    assert agent.claim(5) == []
+    mine = submit_echo(1, owner="alpha")
+    (task,) = agent.claim(5)
+    assert task.task_id >> 20 == mine.pk
+    assert agent.settle(succeeded(task)).results[0].status == worker_pb2.SETTLE_STATUS_APPLIED
+    assert agent.claim(5) == []
+
+
+def test_an_agent_of_a_tenant_is_not_told_of_others_work(channel):
+    submit_echo(1, owner="beta")
+    agent = Agent(channel, make_token("alpha-gpu", "worker", "tenant:alpha"))
+    beat = worker_pb2.HeartbeatRequest(worker_id=agent.worker_id, free_slots=1)
+    assert not agent.call("Heartbeat", beat).work_waiting
+    submit_echo(1, owner="alpha")
+    assert agent.call("Heartbeat", beat).work_waiting
+
+
+def test_a_job_in_a_pool_of_anothers_agents_is_told_that_nobody_serves_it(channel):
+    Agent(channel, make_token("alpha-gpu", "worker", "tenant:alpha"))
+    jobs = {owner: submit_echo(1, owner=owner) for owner in ("alpha", "beta")}
+    assert ("free_slots", 4) in explanation(jobs["alpha"]).numbers
+    assert ("live_workers", 0) in explanation(jobs["beta"]).numbers

@@ -284,7 +284,7 @@ def test_only_active_workers_of_the_pool_that_were_heard_of_count_as_live(change
     away = register()
     register(pool="other")
     execute(f"update worker set {change} where id = %s", (away.worker.pk,))
-    assert fleet.live_workers(pool) == 1
+    assert fleet.live_workers(pool, tenant=1) == 1
 
 
 def test_a_silent_worker_that_still_holds_a_lease_is_not_yet_gone():
