@@ -25,6 +25,10 @@ class Action(StrEnum):
     TOKEN_REVOKE = "token_revoke"  # noqa: S105
     DEAD_LETTER_REQUEUE = "dead_letter_requeue"
     WORKER_DRAIN = "worker_drain"
+    POLICY_PUT = "policy_put"
+    ENDPOINT_PUT = "endpoint_put"
+    TENANT_PUT = "tenant_put"
+    POOL_PUT = "pool_put"
     STORE_RESTORED = "store_restored"
 
 
@@ -59,6 +63,10 @@ DETAILS: Final[dict[Action, frozenset[str]]] = {
     Action.TOKEN_CREATE: frozenset({"code", "expires_at", "prefix", "scopes"}),
     Action.TOKEN_REVOKE: frozenset({"code", "prefix"}),
     Action.WORKER_DRAIN: frozenset({"code"}),
+    Action.POLICY_PUT: frozenset({"code", "revision"}),
+    Action.ENDPOINT_PUT: frozenset({"code"}),
+    Action.TENANT_PUT: frozenset({"code"}),
+    Action.POOL_PUT: frozenset({"code"}),
     Action.DEAD_LETTER_REQUEUE: frozenset(
         {"cause", "code", "requested", "request_sha256", "requeued", "skipped", "tenants"}
     ),

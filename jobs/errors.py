@@ -155,6 +155,14 @@ class UnsupportedMediaType(DaefError):
     http_status = 415
 
 
+class PreconditionFailed(DaefError):
+    """The object is not as the request's condition says."""
+
+    code = "precondition_failed"
+    http_status = 412
+    grpc_status = "FAILED_PRECONDITION"
+
+
 class ConfirmationRequired(DaefError):
     """So many tasks at once need a confirmation."""
 

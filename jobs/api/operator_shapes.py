@@ -10,8 +10,20 @@ from audit.chain import HEAD_TEXT
 from audit.events import Action, Door, Result
 from audit.integrity import Tampering
 from jobs.api.job_shapes import Page, Shape, TaskError
-from jobs.api.words import Count, JobId, Moment, Seconds, Sha256, TaskId, TenantName, Uid
+from jobs.api.words import (
+    Count,
+    JobId,
+    Moment,
+    PolicyName,
+    Seconds,
+    Sha256,
+    TaskId,
+    TenantName,
+    Uid,
+)
+from jobs.planner.declarations import EndpointSettings, PoolSettings, TenantSettings
 from jobs.planner.requeue import Fingerprint
+from jobs.policies.policy import PolicySpec
 from jobs.states import SkipReason
 
 FleetState = Literal["Active", "Draining", "Lost", "Gone"]
@@ -157,7 +169,68 @@ class FleetWorkerList(Page):
     items: list[FleetWorker]
 
 
+class DeclaredPolicy(Shape):
+    """A policy with its current revision."""
+
+    name: PolicyName
+    revision: Position
+    spec: PolicySpec
+
+
+class DeclaredPolicyList(Page):
+    """A page of policies by name."""
+
+    items: list[DeclaredPolicy]
+
+
+class DeclaredEndpoint(Shape):
+    """A model endpoint."""
+
+    name: PolicyName
+    spec: EndpointSettings
+
+
+class DeclaredEndpointList(Page):
+    """A page of model endpoints by name."""
+
+    items: list[DeclaredEndpoint]
+
+
+class DeclaredTenant(Shape):
+    """A tenant."""
+
+    name: TenantName
+    spec: TenantSettings
+
+
+class DeclaredTenantList(Page):
+    """A page of tenants by name."""
+
+    items: list[DeclaredTenant]
+
+
+class DeclaredPool(Shape):
+    """A pool."""
+
+    name: TenantName
+    spec: PoolSettings
+
+
+class DeclaredPoolList(Page):
+    """A page of pools by name."""
+
+    items: list[DeclaredPool]
+
+
 ANSWERS = (
+    DeclaredPolicy,
+    DeclaredPolicyList,
+    DeclaredEndpoint,
+    DeclaredEndpointList,
+    DeclaredTenant,
+    DeclaredTenantList,
+    DeclaredPool,
+    DeclaredPoolList,
     DeadLetterList,
     DeadLetterCauseList,
     Requeued,

@@ -24,6 +24,14 @@ HEADERS: Final[dict[str, dict[str, Any]]] = {
         "description": "Repeats of the request with the same key and body make one job (24 hours).",
         "schema": {"type": "string", "pattern": "^[!-~]([ -~]{0,253}[!-~])?$"},
     },
+    "If-Match": {
+        "description": "Change the object only in a state that has one of these ETags.",
+        "schema": {"type": "string"},
+    },
+    "If-None-Match": {
+        "description": "`*`: make the object only where there is none.",
+        "schema": {"type": "string", "const": "*"},
+    },
     "Last-Event-ID": {
         "description": "The id of the last event that was seen; the stream goes on behind it.",
         "schema": {"type": "string", "pattern": "^[0-9]{1,18}$"},

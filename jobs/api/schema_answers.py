@@ -25,6 +25,10 @@ HEADERS: Final[dict[str, dict[str, Any]]] = {
         "description": "Browsers keep the answer as a file.",
         "schema": {"type": "string", "pattern": '^attachment; filename="[!-~]+"$'},
     },
+    "ETag": {
+        "description": "Names this state of the object; send it as `If-Match`.",
+        "schema": {"type": "string", "pattern": '^"[0-9a-f]{32}"$'},
+    },
     "Idempotent-Replayed": {
         "description": "There when the answer repeats an earlier one.",
         "schema": {"type": "string", "const": "true"},

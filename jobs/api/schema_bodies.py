@@ -10,6 +10,7 @@ import msgspec
 from access.scopes import TENANT_NAME
 from jobs.api.upload import FilePurpose
 from jobs.planner import TAKES
+from jobs.planner.declarations import DECLARATIONS
 from jobs.planner.draft import KINDS
 from jobs.planner.job_parameters import PARAMETERS
 from jobs.planner.request import JobRequest
@@ -104,7 +105,8 @@ FORMS: Final[dict[str, Any]] = {
 def request_schemas() -> dict[str, Any]:
     """Return the components of request bodies: the submit body's for each type, and the others."""
     _, components = msgspec.json.schema_components(
-        (JobRequest, RequeueRequest), ref_template="#/components/schemas/{name}"
+        (JobRequest, RequeueRequest, *DECLARATIONS.values()),
+        ref_template="#/components/schemas/{name}",
     )
     whole = components["JobRequest"]
     for name, pattern in NAMES.items():

@@ -5,6 +5,7 @@ from django.urls import path, re_path
 from jobs.api.audit import AuditStatusView, AuditView
 from jobs.api.base import UnknownAddress
 from jobs.api.dead_letters import DeadLettersView
+from jobs.api.declarations import VIEWS
 from jobs.api.docs import DocsView, OpenApiView
 from jobs.api.events import EventsView
 from jobs.api.files import FileContentView, FilesView, FileView
@@ -49,6 +50,8 @@ urlpatterns = [
     path("admin/workers/<str:worker>/drain", DrainView.as_view()),
     path("metrics", MetricsView.as_view()),
     path("metrics/prometheus", PrometheusView.as_view()),
+    *(path(f"admin/{kind}", views[0].as_view()) for kind, views in VIEWS.items()),
+    *(path(f"admin/{kind}/<str:name>", views[1].as_view()) for kind, views in VIEWS.items()),
     path("openapi.json", OpenApiView.as_view(), name="openapi"),
     path("docs", DocsView.as_view(), name="docs"),
     re_path(r"", UnknownAddress.as_view()),

@@ -11,8 +11,8 @@ from jobs.states import PRIORITIES
 TYPES = ("chat", "analyze", "batch", "embed", "pipeline")
 """The job types there are."""
 
-Positive = Annotated[int, msgspec.Meta(ge=1)]
-PositiveSeconds = Annotated[float, msgspec.Meta(gt=0)]
+Positive = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+PositiveSeconds = Annotated[float, msgspec.Meta(gt=0, le=1_000_000_000)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +39,9 @@ class PolicySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     embedding_model: str = "minilm-l6-v2"
     max_tasks: Positive = 50_000
     max_documents: Positive = 10_000
-    max_attempts: Positive | None = None
+    max_attempts: Annotated[int, msgspec.Meta(ge=1, le=1000)] | None = None
     """None leaves it to DAEF_REDIS_DEADLETTER_MAX."""
-    limit_usd: Annotated[float, msgspec.Meta(gt=0)] | None = 10.0
+    limit_usd: Annotated[float, msgspec.Meta(gt=0, le=1_000_000)] | None = 10.0
     schedule_to_start_seconds: PositiveSeconds | None = None
     start_to_close_seconds: PositiveSeconds = 300.0
     schedule_to_close_seconds: PositiveSeconds | None = 86_400.0
@@ -69,9 +69,14 @@ def parse_policy(text: str | bytes) -> PolicySpec:
         raise InvalidRequest.field("spec", str(error)) from None
     except msgspec.DecodeError as error:
         raise InvalidRequest.field("spec", f"is not JSON: {error}") from None
+    check_policy(spec)
+    return spec
+
+
+def check_policy(spec: PolicySpec) -> None:
+    """Raise InvalidRequest for types and priorities that there are not."""
     _check_known("types", spec.types, TYPES)
     _check_known("priorities", spec.priorities, tuple(PRIORITIES))
-    return spec
 
 
 def _check_known(field: str, names: list[str], known: tuple[str, ...]) -> None:

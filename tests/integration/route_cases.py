@@ -15,7 +15,7 @@ from jobs.states import job_name
 from tests.integration.burials import buried
 from tests.integration.gateway import pipeline
 from tests.integration.routes import World
-from tests.integration.scenario import register
+from tests.integration.scenario import register, tenant
 
 MISSING = {
     "job": "job-999999",
@@ -99,6 +99,28 @@ def worker(world: World) -> dict[str, str]:
     return {"worker": str(register().worker.pk)}
 
 
+def endpoint(world: World) -> dict[str, str]:
+    """An endpoint that every fabric has."""
+    return {"name": "embedded-chat"}
+
+
+def pool(world: World) -> dict[str, str]:
+    """The pool that every fabric has."""
+    return {"name": "default"}
+
+
+def some_tenant(world: World) -> dict[str, str]:
+    """A tenant that is there."""
+    return {"name": tenant("gamma").name}
+
+
+DECLARED: dict[str, tuple[Callable[[World], dict[str, str]], dict[str, Any]]] = {
+    "policies": (policy, {}),
+    "endpoints": (endpoint, {"backend": "embedded", "model_names": ["smollm2-135m"]}),
+    "tenants": (some_tenant, {}),
+    "pools": (pool, {}),
+}
+
 TRY_OUT = {"tasks": ["job-999999-1"], "dry_run": True}
 
 CASES = {
@@ -132,6 +154,12 @@ CASES = {
     "GET v1/admin/audit/status": Case(200),
     "GET v1/admin/workers": Case(200),
     "POST v1/admin/workers/<str:worker>/drain": Case(200, worker),
+    **{f"GET v1/admin/{kind}": Case(200) for kind in DECLARED},
+    **{f"GET v1/admin/{kind}/<str:name>": Case(200, of) for kind, (of, _) in DECLARED.items()},
+    **{
+        f"PUT v1/admin/{kind}/<str:name>": Case(200, of, body={"spec": spec})
+        for kind, (of, spec) in DECLARED.items()
+    },
     "GET v1/openapi.json": Case(200),
     "GET v1/docs": Case(200),
     "GET v1/": Case(404),
