@@ -133,6 +133,7 @@ FAMILIES: Final = (
         NANO_PER_USD,
     ),
     Family("daef_audit_head", "gauge", "Number of the newest entry of the audit log."),
+    Family("daef_audit_broken", "gauge", "1 while the audit log's own check knows of a breach."),
 )
 
 COUNTED_STATUSES: Final = (

@@ -12,7 +12,7 @@ import msgspec
 from prometheus_client import REGISTRY
 from prometheus_client.metrics_core import Metric
 
-from audit import recorder
+from audit import checks
 from jobs.actions.fleet import silent_seconds
 from jobs.metrics import BY_DJANGO, FAMILIES, GROWING, RUN_EDGES, WAIT_EDGES, Family, series
 from jobs.models import ModelEndpoint
@@ -190,4 +190,8 @@ def _fleet_gauges() -> Gauges:
 
 
 def _audit_gauges() -> Gauges:
-    return {"daef_audit_head": [({}, recorder.head().number)]}
+    log = checks.status()
+    return {
+        "daef_audit_head": [({}, log.head.number)],
+        "daef_audit_broken": [({}, float(log.broken is not None))],
+    }

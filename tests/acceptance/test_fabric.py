@@ -77,8 +77,21 @@ def test_up_refuses_a_folder_that_is_held_and_says_by_whom(running: RunningFabri
 def test_a_second_gateway_joins_and_both_answer(running: RunningFabric, start):
     second = start("shared").wait_ready()
     assert "joins pid" in second.said()
+    before = health_answers(running)
+    for _ in range(5):
+        httpx.get(f"http://{second.http}/healthz")
+    wait_until(lambda: health_answers(running) >= before + 5)
     assert second.end() == 0
     assert running.ready()
+    assert health_answers(running) >= before + 5
+
+
+def health_answers(fabric: RunningFabric) -> float:
+    """How often any gateway answered ``/healthz``, as this one tells it."""
+    text = httpx.get(f"http://{fabric.http}/v1/metrics/prometheus", timeout=30).text
+    name = "django_http_responses_total_by_status_view_method_total"
+    lines = [line for line in text.split("\n") if line.startswith(name) and "healthz" in line]
+    return sum(float(line.rpartition(" ")[2]) for line in lines)
 
 
 def test_a_taken_port_is_named_with_its_holder(running: RunningFabric, start):

@@ -2,7 +2,9 @@
 
 import pytest
 
+from audit import checks
 from audit.events import INTERNAL, Action, Result
+from audit.models import AuditCheck
 from audit.recorder import record
 from jobs import reaper
 from jobs.actions import control, fleet, retention
@@ -258,6 +260,14 @@ def test_the_audit_head_is_the_newest_entrys_number():
     assert value("daef_audit_head") == 0
     record(action=Action.JOB_CANCEL, result=Result.OK, actor="a", origin=INTERNAL, target="job-1")
     assert value("daef_audit_head") == 1
+
+
+def test_a_breach_of_the_audit_log_is_told_once_the_check_knows_of_it():
+    record(action=Action.JOB_CANCEL, result=Result.OK, actor="a", origin=INTERNAL, target="job-1")
+    checks.check_some()
+    assert value("daef_audit_broken") == 0
+    AuditCheck.objects.update(broken_entry=1, broken_kind="edit")
+    assert value("daef_audit_broken") == 1
 
 
 def test_tickets_count_when_written_and_when_redis_refuses_them(redis_url):
