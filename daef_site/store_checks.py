@@ -8,8 +8,10 @@ from typing import Final
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
+from django.db import OperationalError
 
 from daef_site import VERSION, env, store_facts
+from daef_site.database.base import NoStore
 from daef_site.exposure import exposure
 from daef_site.store_facts import PostgresFacts, RedisFacts, SchemaFacts
 
@@ -26,13 +28,26 @@ UNPOOLED: Final = 48
 
 def store_findings(*, processes: int, migrated: bool) -> list[CheckMessage]:
     """Everything that PostgreSQL and Redis have to be asked for."""
-    found = [
-        *postgres_findings(store_facts.postgres(), processes=processes),
-        *schema_findings(store_facts.schema(), migrated=migrated),
-    ]
+    try:
+        found = [
+            *postgres_findings(store_facts.postgres(), processes=processes),
+            *schema_findings(store_facts.schema(), migrated=migrated),
+        ]
+    except NoStore:
+        raise
+    except OperationalError as error:
+        found = [_away(error)]
     if settings.DAEF_REDIS_URL:
         found += redis_findings(store_facts.redis(settings.DAEF_REDIS_URL))
     return found
+
+
+def _away(error: OperationalError) -> CheckMessage:
+    return Error(
+        f"PostgreSQL: {str(error).strip().splitlines()[0]}.",
+        hint="Start that server, or correct DAEF_POSTGRES_DSN.",
+        id="daef.E027",
+    )
 
 
 def postgres_findings(facts: PostgresFacts, *, processes: int) -> Iterator[CheckMessage]:

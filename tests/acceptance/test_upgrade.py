@@ -204,6 +204,7 @@ def test_a_new_version_migrates_while_the_old_one_works(
         assert [json.loads(line)["result"] for line in lines] == list(range(TASKS))
     assert rows(settings, "select distinct shade from job") == [("grey",)]
     assert "added jobs.9001_builds" in (old.data / "logs" / "control-plane.log").read_text()
+    assert "warning" not in old.said() + new.said()
     verified = RunningFabric(data / "verified", "verify", **settings)
     assert verified.process.wait(60) == 0, verified.said()
     assert tracebacks(old.data) + tracebacks(new.data) == []

@@ -98,6 +98,16 @@ def test_the_server_that_switched_durability_off_is_refused(altered, capsys, mon
     assert "set by: command line" in lines[0]
 
 
+def test_a_server_that_is_away_is_named(altered, capsys, monkeypatch):
+    connection.close()
+    with monkeypatch.context() as patch:
+        patch.setitem(connection.settings_dict, "PORT", 1)
+        (line,) = refusal(capsys, patch, "controlplane")
+    assert "port 1" in line
+    assert "correct DAEF_POSTGRES_DSN" in line
+    assert line.endswith("(daef.E027)")
+
+
 def test_a_private_store_promises_nothing(altered, production, monkeypatch):
     production.DAEF_STORE = "memory"
     monkeypatch.setattr(sys, "argv", ["manage.py", "controlplane"])
