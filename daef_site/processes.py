@@ -20,10 +20,16 @@ from jobs.models import Worker
 Answers = Callable[[], bool]
 
 # Requests beyond the pool's connections wait for one in a thread each: then a herd of them is in a
-# line of our own, and what needs no database, as health, is answered beside it.
+# line of our own, and what needs no database, as health, is answered beside it. What can wait for
+# its client holds a thread too: at most 32 event streams, 8 large downloads, and the bodies still
+# to come for which `receiving` has places.
 HTTP_THREADS = 256
-# Event streams hold a thread each, 32 at most; without a pool the rest are the database's sessions.
-HTTP_THREADS_WITHOUT_POOL = 48
+# Without a pool a thread keeps its session; streams keep none.
+HTTP_THREADS_WITHOUT_POOL = 64
+# Open connections, idle ones too; each costs a descriptor and some kilobytes.
+HTTP_CONNECTIONS = 8192
+# How long a client may take for its headers, and leave a connection unused.
+HEADER_MILLISECONDS = 15_000
 # Both servers need a Django start, slow on a busy machine.
 START_SECONDS = 120.0
 # After this long an agent that has not joined is told of, and no longer waited for.
@@ -95,6 +101,8 @@ def _http_command() -> list[str]:
         *(sys.executable, "-m", "granian", "--interface", "wsgi", "--no-ws", "--workers", "1"),
         *("--host", host, "--port", str(port), "--blocking-threads", str(threads)),
         *("--blocking-threads-idle-timeout", "10"),
+        *("--http", "1", "--http1-header-read-timeout", str(HEADER_MILLISECONDS)),
+        *("--backpressure", str(HTTP_CONNECTIONS)),
         *("--workers-kill-timeout", "3", "--log-level", "warning"),
         "daef_site.wsgi:application",
     ]

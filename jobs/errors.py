@@ -140,6 +140,13 @@ class IdempotencyMismatch(DaefError):
     grpc_status = "INVALID_ARGUMENT"
 
 
+class LengthRequired(DaefError):
+    """The body comes without its length."""
+
+    code = "length_required"
+    http_status = 411
+
+
 class BodyTooLarge(DaefError):
     """The body is larger than the limit."""
 

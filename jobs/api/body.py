@@ -6,20 +6,19 @@ from typing import Final
 
 from rest_framework.request import Request
 
-from jobs.api.middleware import MAX_BODY_BYTES, body_too_large
 from jobs.errors import MalformedBody, UnsupportedMediaType
 
 JSON_TYPE: Final = "application/json"
 UTF8_NAMES: Final = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
 
 
-def json_bytes(request: Request, *, limit: int = MAX_BODY_BYTES) -> bytes:
+def json_bytes(request: Request) -> bytes:
     """Return the body of a JSON request, not yet parsed.
 
-    Raises UnsupportedMediaType, BodyTooLarge, and MalformedBody for an empty one.
+    Raises UnsupportedMediaType, and MalformedBody for one that is empty or cut short.
     """
     check_content_type(request, (JSON_TYPE,))
-    body = read_body(request, limit)
+    body = read_body(request)
     if not body.strip():
         raise MalformedBody("The body is empty: send a JSON object.")
     return body
@@ -42,20 +41,10 @@ def check_content_type(request: Request, allowed: tuple[str, ...]) -> str:
     return media_type
 
 
-def read_body(request: Request, limit: int) -> bytes:
-    """Return up to `limit` bytes of body; raises BodyTooLarge, or MalformedBody when cut short."""
-    if is_chunked(request):
-        body = request.META["wsgi.input"].read(limit + 1)
-        if len(body) > limit:
-            raise body_too_large(limit)
-        return bytes(body)
+def read_body(request: Request) -> bytes:
+    """Return the body, whose length the middleware has looked at; MalformedBody when cut short."""
     length = int(request.META.get("CONTENT_LENGTH") or 0)
     body = request._request.read(length) if length else b""
     if len(body) < length:
         raise MalformedBody("The body ended before its Content-Length.")
     return body
-
-
-def is_chunked(request: Request) -> bool:
-    """Tell whether the body's length is not known beforehand."""
-    return not request.META.get("CONTENT_LENGTH") and "HTTP_TRANSFER_ENCODING" in request.META

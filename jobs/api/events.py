@@ -16,7 +16,8 @@ from rest_framework.request import Request
 
 from jobs.api.base import ApiView
 from jobs.api.operation import READ_PROBLEMS, Answer, Operation
-from jobs.errors import InvalidRequest, Unavailable
+from jobs.api.streams import Places
+from jobs.errors import InvalidRequest
 from jobs.queries.events import end_of, events_after
 from jobs.queries.lookup import find_job
 
@@ -26,11 +27,13 @@ MAX_STREAMS: Final = 32
 POLL_SECONDS: Final = 0.5
 HEARTBEAT_SECONDS: Final = 5.0
 EVENTS_AT_ONCE: Final = 200
-RETRY_AFTER_SECONDS: Final = 5
 EVENT_ID = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 log = logging.getLogger(__name__)
-_free = threading.BoundedSemaphore(MAX_STREAMS)
+PLACES: Final = Places(
+    MAX_STREAMS,
+    f"This process serves {MAX_STREAMS} event streams already; poll the job or come back later.",
+)
 
 
 class EventsView(ApiView):
@@ -54,12 +57,7 @@ class EventsView(ApiView):
         """Open a stream; 503 with Retry-After when this process serves enough of them."""
         after = _last_event(request)
         found = find_job(job, self.actor)
-        if not _free.acquire(blocking=False):
-            raise Unavailable(
-                f"This process serves {MAX_STREAMS} event streams already; poll the job or come "
-                "back later.",
-                retry_after_seconds=RETRY_AFTER_SECONDS,
-            )
+        PLACES.take()
         response = StreamingHttpResponse(
             EventStream(found.pk, after), content_type="text/event-stream; charset=utf-8"
         )
@@ -92,7 +90,7 @@ class EventStream:
             if self._closed.is_set():
                 return
             self._closed.set()
-        _free.release()
+        PLACES.give_back()
 
     def _chunks(self) -> Iterator[bytes]:
         yield b"retry: 2000\n\n"

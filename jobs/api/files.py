@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import ClassVar
 
-from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import HttpResponse, HttpResponseBase
 from rest_framework.request import Request
 
 from access.tenants import resolve_tenant
@@ -13,6 +13,7 @@ from jobs.actions.files import delete_file, store_file
 from jobs.api.base import ApiView, answer, now
 from jobs.api.operation import READ_PROBLEMS, WRITE_PROBLEMS, Answer, Operation
 from jobs.api.query import PAGE, TENANT, Choice, Text
+from jobs.api.streams import in_pieces
 from jobs.api.upload import FORM_TYPE, MAX_FILE_BYTES, PURPOSES, RAW_TYPES, received
 from jobs.queries.artifacts import read_chunks
 from jobs.queries.files import file_document, find_file, list_files
@@ -92,9 +93,7 @@ class FileContentView(ApiView):
     def get(self, request: Request, file: str) -> HttpResponseBase:
         """Stream the content, one chunk in memory at a time."""
         found = find_file(file, self.actor)
-        response = StreamingHttpResponse(
-            read_chunks(found.tenant_id, found.sha256), content_type=found.media_type
-        )
+        response = in_pieces(read_chunks(found.tenant_id, found.sha256), found.media_type)
         response["Content-Length"] = str(found.size_bytes)
         response["Content-Disposition"] = f'attachment; filename="file-{found.uid.hex}"'
         response["X-Content-Type-Options"] = "nosniff"

@@ -11,7 +11,13 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django_prometheus.middleware import PrometheusAfterMiddleware
 from rest_framework.request import Request
 
-from jobs.errors import BodyTooLarge, DaefError, InvalidRequest, UnsupportedMediaType
+from jobs.errors import (
+    BodyTooLarge,
+    DaefError,
+    InvalidRequest,
+    LengthRequired,
+    UnsupportedMediaType,
+)
 
 MAX_BODY_BYTES: Final = 2**20
 """Largest JSON body; larger input goes through /v1/files (contract)."""
@@ -105,6 +111,10 @@ def _refusal(request: HttpRequest, limit: int) -> DaefError | None:
         return UnsupportedMediaType("Content-Encoding is not taken: send the body uncompressed.")
     if len(request.META.get("QUERY_STRING", "")) > MAX_QUERY_CHARACTERS:
         return InvalidRequest(f"The query string is longer than {MAX_QUERY_CHARACTERS} characters.")
+    if "HTTP_TRANSFER_ENCODING" in request.META:
+        # The server does not tell a chunked body's end from a connection that was cut: half of an
+        # upload would be taken for the whole.
+        return LengthRequired("Send the body with its Content-Length, not in chunks.")
     length = request.META.get("CONTENT_LENGTH") or "0"
     if DIGITS.fullmatch(length) is None:
         return bad_length()

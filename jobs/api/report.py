@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import HttpResponse, HttpResponseBase
 from rest_framework.request import Request
 
 from jobs.api.base import ApiView, answer, now
 from jobs.api.operation import Answer, Operation
 from jobs.api.query import Choice
+from jobs.api.streams import in_pieces
 from jobs.queries.lookup import find_job
 from jobs.queries.rendering.html import POLICY, render_html
 from jobs.queries.rendering.markdown import render_markdown
@@ -63,9 +64,7 @@ class ResultsView(ApiView):
     def get(self, request: Request, job: str) -> HttpResponseBase:
         """Stream the results; nothing is held in memory but one page."""
         found = find_job(job, self.actor, private=True)
-        response = StreamingHttpResponse(
-            result_lines(found), content_type="application/x-ndjson; charset=utf-8"
-        )
+        response = in_pieces(result_lines(found), "application/x-ndjson; charset=utf-8")
         name = f"{job_name(found.pk)}-results.jsonl"
         response["Content-Disposition"] = f'attachment; filename="{name}"'
         response["X-Content-Type-Options"] = "nosniff"

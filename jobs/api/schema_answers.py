@@ -9,7 +9,7 @@ from jobs.api.middleware import SAFE_ID
 from jobs.api.operation import Answer, Operation
 from jobs.states import EventKind
 
-ALWAYS: Final = (400, 405, 413, 415, 500, 503)
+ALWAYS: Final = (400, 405, 411, 413, 415, 500, 503)
 """What any address may answer: limits on the request as such, and what goes wrong inside."""
 
 HEADERS: Final[dict[str, dict[str, Any]]] = {
@@ -119,7 +119,7 @@ def _problem(status: int) -> dict[str, Any]:
 
 PROBLEM_ANSWERS: Final = {
     problem_name(status): _problem(status)
-    for status in (400, 401, 403, 404, 405, 406, 409, 412, 413, 415, 422, 428, 429, 500, 503)
+    for status in (400, 401, 403, 404, 405, 406, 409, 411, 412, 413, 415, 422, 428, 429, 500, 503)
 }
 """One component for each status that a problem has."""
 

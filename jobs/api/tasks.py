@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import HttpResponse, HttpResponseBase
 from rest_framework.request import Request
 
 from jobs.api.base import ApiView, answer
 from jobs.api.operation import Answer, Operation
 from jobs.api.query import PAGE, Choice, Parameter, Text
+from jobs.api.streams import in_pieces
 from jobs.queries.artifacts import read_chunks, result_artifact
 from jobs.queries.lookup import find_job, task_of
 from jobs.queries.tasks import list_tasks, task_document
@@ -65,9 +66,7 @@ class TaskArtifactView(ApiView):
         """Stream the blob; one chunk is in memory."""
         found = find_job(job, self.actor, private=True)
         artifact = result_artifact(task_of(found, task))
-        response = StreamingHttpResponse(
-            read_chunks(artifact.tenant_id, artifact.sha256), content_type=artifact.media_type
-        )
+        response = in_pieces(read_chunks(artifact.tenant_id, artifact.sha256), artifact.media_type)
         response["Content-Length"] = str(artifact.size_bytes)
         response["Content-Disposition"] = f'attachment; filename="{task}-artifact"'
         response["X-Content-Type-Options"] = "nosniff"

@@ -13,8 +13,7 @@ from django.core.files.uploadhandler import TemporaryFileUploadHandler
 from django.http.multipartparser import MultiPartParserError
 from rest_framework.request import Request
 
-from jobs.api.body import check_content_type, is_chunked
-from jobs.api.middleware import body_too_large
+from jobs.api.body import check_content_type
 from jobs.errors import InvalidRequest, MalformedBody
 
 MAX_FILE_BYTES: Final = 64 * 2**20
@@ -76,14 +75,10 @@ def _from_body(request: Request, query: dict[str, Any], media_type: str) -> Uplo
 
 
 def _copy(request: Request, stream: BinaryIO) -> int:
-    source = request.META["wsgi.input"] if is_chunked(request) else request._request
     expected = int(request.META.get("CONTENT_LENGTH") or 0)
     size = 0
-    while block := source.read(READ_BYTES):
+    while block := request._request.read(READ_BYTES):
         size += len(block)
-        if size > MAX_FILE_BYTES:
-            stream.close()
-            raise body_too_large(MAX_FILE_BYTES)
         stream.write(block)
     if size < expected:
         stream.close()

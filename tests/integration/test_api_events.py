@@ -75,7 +75,7 @@ def test_an_open_jobs_stream_beats_while_nothing_happens(monkeypatch):
 def test_a_waiting_stream_holds_no_connection():
     job = Gateway().submit()
     number = int(job["id"].removeprefix("job-"))
-    events._free.acquire(blocking=False)
+    events.PLACES.take()
     stream = EventStream(number, 0)
     chunks = iter(stream)
     next(chunks)

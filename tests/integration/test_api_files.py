@@ -5,7 +5,8 @@ import json
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
-from jobs.api import shapes, upload
+from jobs.api import shapes
+from jobs.api.files import FilesView
 from jobs.models import ArtifactChunk, TaskInput
 from tests.integration.gateway import Gateway, checked, problem, rows
 
@@ -144,7 +145,7 @@ def test_a_file_of_another_type_is_415(gateway, content_type):
 
 
 def test_a_file_beyond_the_limit_is_413(gateway, monkeypatch):
-    monkeypatch.setattr(upload, "MAX_FILE_BYTES", 1000)
+    monkeypatch.setattr(FilesView, "max_body_bytes", 1000)
     problem(gateway.post("/v1/files", b"x" * 1001, content_type="text/csv"), 413)
     assert rows("file") == rows("artifact_chunk") == 0
 

@@ -95,7 +95,7 @@ def test_a_large_result_is_put_in_from_its_artifact(gateway, hand):
     Task.objects.update(result=None, result_sha256=digest)
     assert lines(gateway, job)[0]["result"] == {"long": "x" * 300_000}
     read = gateway.get(f"/v1/jobs/{job['id']}/tasks/{job['id']}-1/artifact")
-    assert b"".join(read.streaming_content) == content
+    assert b"".join(read) == content
 
 
 def test_a_pipelines_report_holds_the_results_of_its_final_tasks(gateway, hand):
