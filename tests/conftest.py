@@ -1,31 +1,19 @@
 """Fixtures: a private PostgreSQL and Redis, started when a test first needs them."""
 
-import os
 import shutil
 import signal
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 
-from daef_site import stores
+from tests.servers import Stores, servers_for_tests
 
 # A shell that runs the tests in its background has them ignore Ctrl-C, and so would every process
 # that the tests start to see how it ends by one.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-@dataclass(frozen=True)
-class Stores:
-    """Where the test run's servers are."""
-
-    data: Path
-    postgres_dsn: str
-    redis_url: str
-    agent_redis_url: str
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -57,16 +45,8 @@ def make_folder() -> Iterator[Callable[[], Path]]:
 @pytest.fixture(scope="session")
 def test_stores(make_folder: Callable[[], Path]) -> Iterator[Stores]:
     """A PostgreSQL (nothing durable) and a Redis of our own in a temporary folder."""
-    data = make_folder()
-    postgres = stores.Postgres(data, keep=False)
-    redis = stores.Redis(data, keep=False)
-    try:
-        stores.start(redis)
-        stores.start(postgres)
-        yield Stores(data, postgres.dsn, redis.url, redis.agent_url)
-    finally:
-        postgres.stop()
-        redis.stop()
+    with servers_for_tests(make_folder()) as servers:
+        yield servers
 
 
 @pytest.fixture(scope="session")
@@ -75,8 +55,7 @@ def django_db_modify_db_settings(test_stores: Stores) -> None:
     from django.conf import settings
     from django.db import connections
 
-    outside = os.environ.get("DAEF_TEST_POSTGRES_DSN", "")
-    parts = settings_module().database(outside or test_stores.postgres_dsn, pool_max=0)
+    parts = settings_module().database(test_stores.postgres_dsn, pool_max=0)
     connections.settings["default"].update(parts)
     settings.DAEF_REDIS_URL = test_stores.redis_url
     settings.DAEF_REDIS_AGENT_URL = test_stores.agent_redis_url

@@ -72,7 +72,7 @@ def requirements() -> set[str]:
 
 def variables_read() -> set[str]:
     """Every DAEF_* name that stands alone in a string; NAME_FILE counts as NAME."""
-    files = [*product_files(), ROOT / "tests" / "conftest.py"]
+    files = [*product_files(), ROOT / "tests" / "servers.py"]
     found = {
         text for path in files for text in texts(path) if re.fullmatch(r"DAEF_[A-Z0-9_]+", text)
     }

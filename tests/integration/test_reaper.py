@@ -18,6 +18,7 @@ from jobs.models import (
     Worker,
 )
 from jobs.transitions.sql import execute, fetch
+from tests.integration.neighbour import usage_of
 from tests.integration.scenario import (
     register,
     reloaded,
@@ -25,6 +26,7 @@ from tests.integration.scenario import (
     submit_echo,
     submit_job,
     submit_pipeline,
+    success,
 )
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("sound_database")]
@@ -325,16 +327,20 @@ def test_a_suspended_job_keeps_its_waiting_tasks():
 
 
 def test_a_job_that_can_still_pay_or_still_runs_is_not_out_of_budget():
-    job = submit_job({"type": "chat", "input": "hello"})
-    keeper.fail_jobs()
-    assert reloaded(job).failed_reason is None
+    job = submit_pipeline(
+        {"name": "cheap", "kind": "chat", "input": {"prompt": "x"}},
+        {"name": "dear", "kind": "chat", "input": {"prompt": "x" * 4_000}},
+    )
+    cheap, dear = Task.objects.order_by("id").values_list("ceiling_nano_usd", flat=True)
+    execute("update budget set limit_nano_usd = %s", (dear + cheap,))
     worker = register()
-    claimed = worker.claim()
-    execute("update budget set limit_nano_usd = reserved_nano_usd")
+    running, ended = sorted(worker.claim(1) + worker.claim(1))
     keeper.fail_jobs()
     assert reloaded(job).failed_reason is None
-    worker.fail(claimed, "transient")
-    execute("update budget set limit_nano_usd = limit_nano_usd - 1")
+    worker.settle(success(ended)._replace(usage=usage_of(ended, dear)))
+    keeper.fail_jobs()
+    assert reloaded(job).failed_reason is None
+    worker.fail([running], "transient")
     keeper.fail_jobs()
     assert reloaded(job).failed_reason == "BudgetExceeded"
 

@@ -53,6 +53,7 @@ def test_a_new_agent_asks_for_as_much_as_it_has_slots(desk):
 
 def test_what_a_call_asks_for_is_not_asked_for_twice(desk):
     desk.now()
+    desk.wake()
     assert desk.now() is None
 
 
