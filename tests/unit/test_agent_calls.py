@@ -62,6 +62,9 @@ class Told:
     def free_slots(self):
         return 3
 
+    def tickets_taken(self):
+        return 9
+
     def gone(self, leases):
         self.heard.append(leases)
 
@@ -176,7 +179,7 @@ def test_a_heartbeat_names_all_that_is_held_and_renews_it(held):
     held.renewed(held.leases(), 0.0)
     beat(told, held)
     [request] = told.requests
-    assert (request.worker_id, request.free_slots) == (7, 3)
+    assert (request.worker_id, request.free_slots, request.tickets_taken) == (7, 3, 9)
     assert [(one.task_id, one.lease_epoch) for one in request.held] == [(1, 1), (2, 1), (3, 1)]
     assert held.expired(1.0) == []
     assert told.heard == []
