@@ -105,7 +105,8 @@ def test_a_list_costs_the_same_statements_for_one_job_and_for_thirty(gateway):
         gateway.submit()
     with CaptureQueriesContext(connection) as thirty:
         assert gateway.get("/v1/jobs").json()["total"] == 30
-    assert len(one) == len(thirty) <= 4
+    # One of them asks whether a token was ever made: no caller of these tests shows any.
+    assert len(one) == len(thirty) <= 5
 
 
 def test_a_task_page_costs_the_same_statements_for_one_task_and_for_thirty(gateway):
@@ -116,7 +117,7 @@ def test_a_task_page_costs_the_same_statements_for_one_task_and_for_thirty(gatew
         with CaptureQueriesContext(connection) as queries:
             gateway.get(f"/v1/jobs/{job['id']}/tasks")
         counts.append(len(queries))
-    assert counts[0] == counts[1] <= 4
+    assert counts[0] == counts[1] <= 5
 
 
 def test_tasks_come_in_order_with_their_parents(gateway):
