@@ -86,6 +86,24 @@ def settings(data: Path) -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture
+def start(data: Path, settings: dict[str, str]) -> Iterator[Callable[..., RunningFabric]]:
+    """Starts a fabric of a source tree; what still runs at the end is ended before the stores."""
+    started: list[RunningFabric] = []
+
+    def start_one(name: str, *command: str, tree: Path = RunningFabric.tree) -> RunningFabric:
+        class Version(RunningFabric):
+            pass
+
+        Version.tree = tree
+        started.append(Version(data / name, *command, **settings))
+        return started[-1]
+
+    yield start_one
+    for each in started:
+        each.end()
+
+
+@pytest.fixture
 def next_version(data: Path) -> Path:
     """The source tree with two migrations more."""
     tree = copy_tree(data / "next")
@@ -94,15 +112,6 @@ def next_version(data: Path) -> Path:
     (migrations / "9000_adds.py").write_text(ADDS.format(before=before))
     (migrations / "9001_builds.py").write_text(BUILDS)
     return tree
-
-
-def of_tree(folder: Path) -> type[RunningFabric]:
-    """Fabrics of another version."""
-
-    class NextVersion(RunningFabric):
-        tree = folder
-
-    return NextVersion
 
 
 class Load(threading.Thread):
@@ -119,7 +128,7 @@ class Load(threading.Thread):
     def run(self) -> None:
         with httpx.Client(timeout=20) as client:
             turn = 0
-            while not self.stop.wait(0.05):
+            while not self.stop.wait(0.15):
                 turn += 1
                 try:
                     self._call(client, self.gateways[turn % len(self.gateways)])
@@ -165,9 +174,9 @@ def tracebacks(folder: Path) -> list[str]:
 
 
 def test_a_new_version_migrates_while_the_old_one_works(
-    data: Path, settings: dict[str, str], next_version: Path
+    start: Callable[..., RunningFabric], settings: dict[str, str], next_version: Path
 ):
-    old = RunningFabric(data / "old", "up", "--slots", "4", **settings).wait_ready()
+    old = start("old", "up", "--slots", "4").wait_ready()
     load = Load(old.http)
     try:
         load.start()
@@ -175,7 +184,7 @@ def test_a_new_version_migrates_while_the_old_one_works(
         with psycopg.connect(settings["DAEF_POSTGRES_DSN"]) as session:
             # Whoever reads for long is waited for, and nobody waits for whoever waits.
             session.execute("select (select count(*) from task), (select count(*) from job)")
-            new = of_tree(next_version)(data / "new", "gateway", **settings)
+            new = start("new", "gateway", tree=next_version)
             wait_until(lambda: "postgres      answers" in new.said())
             time.sleep(HELD_SECONDS)
             assert rows(settings, "select 1 from django_migrations where name = '9000_adds'") == []
@@ -205,7 +214,7 @@ def test_a_new_version_migrates_while_the_old_one_works(
     assert rows(settings, "select distinct shade from job") == [("grey",)]
     assert "added jobs.9001_builds" in (old.data / "logs" / "control-plane.log").read_text()
     assert "warning" not in old.said() + new.said()
-    verified = RunningFabric(data / "verified", "verify", **settings)
+    verified = start("verified", "verify")
     assert verified.process.wait(60) == 0, verified.said()
     assert tracebacks(old.data) + tracebacks(new.data) == []
     assert new.end() == 0

@@ -1,6 +1,7 @@
 """An unsafe PostgreSQL or Redis is refused at start, in one line that ends with the remedy."""
 
 import sys
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -131,7 +132,15 @@ def test_the_session_is_asked_for_its_time_zone(altered):
 
 
 def test_the_servers_clock_is_ours_here(altered):
-    assert abs(store_facts.postgres().clock_ahead_seconds) < store_checks.CLOCK_SECONDS
+    assert abs(store_facts.postgres().clock_ahead_seconds) < 0.1
+
+
+def test_a_clock_that_differs_is_measured(altered, monkeypatch):
+    ours = time.time
+    monkeypatch.setattr(time, "time", lambda: ours() + 100)
+    assert -100.1 < store_facts.postgres().clock_ahead_seconds < -60
+    monkeypatch.setattr(time, "time", lambda: ours() - 100)
+    assert 60 < store_facts.postgres().clock_ahead_seconds < 100.1
 
 
 def test_migrations_that_wait_are_refused_by_a_control_plane(
