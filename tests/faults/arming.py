@@ -48,6 +48,9 @@ RARE = {
 OFTEN = 120
 
 
+FIRST_SUBMISSIONS = 10
+
+
 class Arming:
     """Draws faults for each start of a process. With ``over`` set it draws none."""
 
@@ -56,19 +59,21 @@ class Arming:
         self._density = density
         self.over = False
 
-    def draw(self, role: str, fired: set[str], *, later: int = 0) -> str:
+    def draw(self, role: str, fired: set[str], *, first: bool) -> str:
         """The value of ``DAEF_FAULTS`` for the next start of a process of this role.
 
-        Points that have never fired are armed always, others as often as ``density`` says.
-        They fire ``later`` hits later than they would.
+        Points that have never fired are armed always, others as often as ``density`` says. In the
+        ``first`` processes half of all points are, and a gateway's fire some hits later: the first
+        submissions come before there is any work to disturb.
         """
         if self.over:
             return ""
+        later = FIRST_SUBMISSIONS if first and role == "gateway" else 0
         chances = {point: self._random.random() for point in ROLES[role]}
         return ",".join(
             self._entry(point, later)
             for point, chance in chances.items()
-            if point not in fired or chance < self._density
+            if chance < (0.5 if first else self._density if point in fired else 1.0)
         )
 
     def _entry(self, point: str, later: int) -> str:

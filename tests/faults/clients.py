@@ -6,29 +6,21 @@ import os
 import random
 import threading
 import time
-from dataclasses import dataclass
+import uuid
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-POISON_ATTEMPTS = 3
-PATIENT_ATTEMPTS = 40
-"""Attempts of ordinary tasks: so many that faults alone never bury one."""
+from tests.faults.orders import Order, Orders
 
 GIVES_UP = 0.03
 """Share of submissions that are not sent again after an unclear answer."""
 
+UNCLEAR = (409, 429, 500, 503)
+"""Answers after which a submission is sent again, with the same key."""
 
-@dataclass(frozen=True)
-class Order:
-    """A job to submit: its body, how many tasks it must have, how many of them are poison."""
-
-    key: str
-    body: dict[str, Any]
-    tasks: int
-    poison: int = 0
-    cancel: bool = False
+TIMEOUT_SECONDS = 4.0
 
 
 class History:
@@ -48,77 +40,22 @@ class History:
         os.close(self._handle)
 
 
-class Orders:
-    """Makes jobs of many shapes from a seed; safe to share between clients."""
+class Accepted:
+    """The jobs that clients were told of, for whoever wants to do something to one."""
 
-    def __init__(self, seed: int, *, batch: int, lease_seconds: float) -> None:
-        self._random = random.Random(f"{seed} orders")
-        self._batch = batch
-        self._lease_seconds = lease_seconds
-        self._number = 0
+    def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._jobs: list[tuple[str, Order]] = []
 
-    def next(self) -> Order:
-        """The next job."""
+    def add(self, job: str, order: Order) -> None:
+        """Note a 201."""
         with self._lock:
-            self._number += 1
-            key = f"order-{self._number}"
-            turn = self._random.random()
-            if turn < 0.025:
-                return self._poison(key)
-            if turn < 0.18:
-                return self._pipeline(key)
-            return self._plain(key, cancel=turn > 0.96)
+            self._jobs.append((job, order))
 
-    def _body(self, key: str, **fields: Any) -> dict[str, Any]:
-        priority = self._random.choice(["interactive", "standard", "standard", "batch"])
-        return {
-            "labels": {"key": key},
-            "priority": priority,
-            "max_attempts": PATIENT_ATTEMPTS,
-            **fields,
-        }
-
-    def _plain(self, key: str, *, cancel: bool) -> Order:
-        count = self._random.randint(self._batch // 2, self._batch * 3 // 2)
-        requests = [self._request(f"{key}-{number}", number) for number in range(count)]
-        return Order(key, self._body(key, type="batch", requests=requests), count, cancel=cancel)
-
-    def _request(self, name: str, value: int) -> dict[str, Any]:
-        return {
-            "custom_id": name,
-            "kind": "witness",
-            "input": value,
-            "parameters": {"sleep_ms": self._sleep()},
-        }
-
-    def _sleep(self) -> int:
-        """Mostly short; some last a good part of a lease, a few longer than one."""
-        lease = self._lease_seconds * 1000
-        turn = self._random.random()
-        if turn < 0.9:
-            return self._random.randint(0, 30)
-        return int(lease * self._random.uniform(0.2, 0.7 if turn < 0.985 else 1.8))
-
-    def _pipeline(self, key: str) -> Order:
-        width = self._random.randint(3, max(4, self._batch // 2))
-        firsts = [f"{key}-a{number}" for number in range(width)]
-        seconds = [f"{key}-b{number}" for number in range(width)]
-        tasks = [
-            *(self._node(name, needs=[]) for name in firsts),
-            *(self._node(name, needs=[first]) for name, first in zip(seconds, firsts, strict=True)),
-            self._node(f"{key}-end", collects=seconds),
-        ]
-        return Order(key, self._body(key, type="pipeline", tasks=tasks), 2 * width + 1)
-
-    def _node(self, name: str, **edges: list[str]) -> dict[str, Any]:
-        parameters = {"sleep_ms": self._sleep()}
-        return {"name": name, "kind": "witness", "input": 7, "parameters": parameters, **edges}
-
-    def _poison(self, key: str) -> Order:
-        requests: list[dict[str, Any]] = [{"custom_id": key, "kind": "exit", "input": None}]
-        body = self._body(key, type="batch", requests=requests) | {"max_attempts": POISON_ATTEMPTS}
-        return Order(key, body, 1, poison=1)
+    def all(self) -> list[tuple[str, Order]]:
+        """Jobs by name with their orders, the oldest first."""
+        with self._lock:
+            return list(self._jobs)
 
 
 class Load:
@@ -126,6 +63,7 @@ class Load:
 
     def __init__(self, data: Path, http: int, orders: Orders, *, seed: int, clients: int) -> None:
         self.orders: dict[str, Order] = {}
+        self.accepted = Accepted()
         self.stop = threading.Event()
         self.pause = threading.Event()
         self._url = f"http://127.0.0.1:{http}/v1/jobs"
@@ -150,7 +88,7 @@ class Load:
     def _run(self, name: str, seed: int) -> None:
         chooser = random.Random(f"{seed} {name}")
         history = History(self._histories / f"{name}.jsonl", name)
-        with httpx.Client(timeout=4.0) as http:
+        with httpx.Client(timeout=TIMEOUT_SECONDS) as http:
             while not self.stop.is_set():
                 if self.pause.is_set():
                     self.stop.wait(0.05)
@@ -161,13 +99,12 @@ class Load:
         history.close()
 
     def _submit(self, http: httpx.Client, history: History, order: Order, gives_up: bool) -> None:
-        while True:
-            job = self._try(http, history, order)
-            if job or gives_up:
-                break
+        while not (job := self._try(http, history, order)) and not gives_up:
             time.sleep(0.1)
         if job and order.cancel:
-            self._cancel(http, history, order, job)
+            act(http, history, f"{self._url}/{job}", "cancel")
+        if job:
+            self.accepted.add(job, order)
 
     def _try(self, http: httpx.Client, history: History, order: Order) -> str:
         """One request; the job's name when the answer was clear, else nothing."""
@@ -179,18 +116,31 @@ class Load:
             history.write("submit", "info", value | {"error": type(error).__name__})
             return ""
         if answer.status_code != 201:
-            refused = answer.status_code in (409, 429, 500, 503)
             said = {"status": answer.status_code, "text": answer.text[:300]}
-            history.write("submit", "info" if refused else "fail", value | said)
+            kind = "info" if answer.status_code in UNCLEAR else "fail"
+            history.write("submit", kind, value | said)
             return ""
         job = str(answer.json()["id"])
         history.write("submit", "ok", value | {"job": job})
         return job
 
-    def _cancel(self, http: httpx.Client, history: History, order: Order, job: str) -> None:
-        history.write("cancel", "invoke", {"key": order.key})
-        try:
-            status = http.post(f"{self._url}/{job}/cancel").status_code
-        except httpx.HTTPError:
-            status = 0
-        history.write("cancel", "ok" if status == 200 else "info", {"key": order.key})
+
+def act(http: httpx.Client, history: History, url: str, action: str) -> bool:
+    """One request about a job, on record; whether the answer was clear.
+
+    Clear is a success (with what was reopened), or a refusal by a rule (404 or 409).
+    """
+    value: dict[str, Any] = {"job": url.rpartition("/")[2], "request": uuid.uuid4().hex}
+    history.write(action, "invoke", value)
+    try:
+        answer = http.post(f"{url}/{action}", headers={"X-Request-Id": value["request"]})
+    except httpx.HTTPError as error:
+        history.write(action, "info", value | {"error": type(error).__name__})
+        return False
+    value["status"] = answer.status_code
+    if answer.status_code == 200:
+        history.write(action, "ok", value | {"reopened": answer.json().get("reopened")})
+        return True
+    refused = answer.status_code in (404, 409)
+    history.write(action, "fail" if refused else "info", value | {"text": answer.text[:300]})
+    return refused

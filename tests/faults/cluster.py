@@ -1,6 +1,5 @@
-"""A fabric of real processes that can be killed one by one, on stores of its own."""
+"""A fabric of real processes that can be killed one by one, on stores and networks of its own."""
 
-import contextlib
 import os
 import random
 import secrets
@@ -9,7 +8,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
@@ -17,72 +15,23 @@ import psycopg
 import redis
 
 from daef_site import children, ports, stores
+from tests.faults import clocks, foundation
 from tests.faults.arming import ROLES, Arming
-from tests.faults.proxy import FaultProxy
+from tests.faults.clocks import Clock
+from tests.faults.disk import Disk
+from tests.faults.members import ROOT, Member, Nap, sessions
+from tests.faults.network import FaultProxy, Network
+from tests.faults.sidecar import Sidecar
 
-ROOT = Path(__file__).resolve().parents[2]
 MIGRATE = (
     "import os, django; os.environ['DJANGO_SETTINGS_MODULE'] = 'daef_site.settings'; "
     "django.setup(); from daef_site.migrations_lock import apply_migrations; apply_migrations()"
 )
-AGENTS = 3
+GATEWAYS = 2
 CONTROL_PLANES = 2
-
-
-@dataclass(frozen=True)
-class Nap:
-    """A stopped process is woken at ``latest`` (monotonic seconds), or when ``due`` says so."""
-
-    latest: float
-    due: Callable[[], bool]
-
-    def is_over(self, now: float) -> bool:
-        """Whether it is to be woken."""
-        return now >= self.latest or self.due()
-
-
-@dataclass
-class Member:
-    """One process of the fabric: how it is started, and when it has to be started again."""
-
-    name: str
-    role: str
-    command: list[str]
-    environment: dict[str, str]
-    log: Path
-    process: subprocess.Popen[bytes] | None = None
-    starts: int = 0
-    restart_at: float = 0.0
-    stopped: dict[int, Nap] = field(default_factory=dict)
-    """Pids found stopped."""
-
-    def start(self, faults: str) -> None:
-        """Start it with these faults armed."""
-        self.starts += 1
-        self.restart_at = 0.0
-        environment = self.environment | ({"DAEF_FAULTS": faults} if faults else {})
-        self.process = children.spawn(
-            self.command, log=self.log, environment=environment, folder=ROOT
-        )
-
-    def tree(self) -> list[psutil.Process]:
-        """The living processes of it, the oldest and its own first."""
-        if self.process is None or self.process.poll() is not None:
-            return []
-        found = []
-        # It leads a session. Asking for sessions is far cheaper than looking for children.
-        for pid in sorted(psutil.pids()):
-            with contextlib.suppress(OSError, psutil.Error):
-                if os.getsid(pid) == self.process.pid:
-                    found.append(psutil.Process(pid))
-        return found
-
-    def end(self) -> None:
-        """Kill it with all its children."""
-        if self.process is not None:
-            children.kill_session(self.process)
-            self.process.wait()
-            self.process = None
+AGENTS = 3
+"""Agents of the pool ``default``, each behind a proxy; one more has the pool ``solo`` for itself
+and speaks through a sidecar."""
 
 
 class Cluster:
@@ -96,25 +45,37 @@ class Cluster:
         self.slots = slots
         self.arming = arming
         self._random = random.Random(f"{seed} cluster")
-        self._token = secrets.token_urlsafe(24)
+        self.token = secrets.token_urlsafe(24)
+        self.disk = Disk(data / "postgres")
         self.postgres = stores.Postgres(data, keep=True)
         self.redis = stores.Redis(data, keep=False)
-        self.http = ports.free_port()
+        self.network = Network()
         self.grpc = [ports.free_port() for _ in range(CONTROL_PLANES)]
+        self.http = [ports.free_port() for _ in range(GATEWAYS)]
+        self.balancer = self.network.proxy("clients", lambda: self.http)
+        self.sidecar = Sidecar(self.grpc)
         self.members: list[Member] = []
-        self.proxies: list[FaultProxy] = []
         self.runs_elsewhere: Callable[[int], bool] = lambda _pid: False
         """Whether a task that the agent of this pid lost runs under another lease by now."""
 
-    def start(self) -> None:
-        """Start everything and wait until it answers."""
+        self.later: list[tuple[float, Callable[[], object]]] = []
+        """What ends a fault that lasts, and when (monotonic seconds)."""
+
+    def start(self, till: str) -> None:
+        """Start everything; ``till`` is the address of the model that costs money."""
+        (self.data / "clocks").mkdir()
         stores.start(self.redis)
         stores.start(self.postgres)
+        with self.connect() as connection:
+            self._dsn = foundation.make_role(connection, stores.HOST)
         self._migrate()
+        with self.connect() as connection:
+            foundation.lay(connection, till=till)
         for number, port in enumerate(self.grpc):
             self._add_control_plane(number, port)
-        self._add_gateway()
-        for number in range(AGENTS):
+        for number, port in enumerate(self.http):
+            self._add_gateway(number, port)
+        for number in range(AGENTS + 1):
             self._add_agent(number)
         for member in self.members:
             self._launch(member)
@@ -130,80 +91,115 @@ class Cluster:
                 command, env=self._environment(), cwd=ROOT, stdout=log, stderr=log, check=True
             )
 
-    def _environment(self) -> dict[str, str]:
-        """What every process of the control plane is told."""
-        inherited = {name: text for name, text in os.environ.items() if name[:5] != "DAEF_"}
+    def _environment(self, name: str = "") -> dict[str, str]:
+        """What a process of the control plane is told; with a name, its networks can break."""
+        inherited = {key: text for key, text in os.environ.items() if key[:5] != "DAEF_"}
+        postgres, queue = self.postgres.port, self.redis.port
+        agents_queue = self.redis.port
+        if name:
+            postgres = self._proxied(f"postgres {name}", postgres).port
+            queue = self._proxied(f"redis {name}", queue).port
+            agents_queue = self._agents_queue_port()
         return inherited | {
             "DAEF_DATA_DIR": str(self.data),
             "DAEF_STORE": "postgres",
-            "DAEF_POSTGRES_DSN": self.postgres.dsn,
+            "DAEF_POSTGRES_DSN": self._dsn.format(port=postgres),
             "DAEF_QUEUE": "redis",
-            "DAEF_REDIS_ADDR": self.redis.url,
-            "DAEF_REDIS_AGENT_URL": self.redis.agent_url,
-            "DAEF_AGENT_TOKEN": self._token,
+            "DAEF_REDIS_ADDR": _moved(self.redis.url, self.redis.port, queue),
+            "DAEF_REDIS_AGENT_URL": _moved(self.redis.agent_url, self.redis.port, agents_queue),
+            "DAEF_AGENT_TOKEN": self.token,
             "DAEF_LEASE_SECONDS": str(self.lease_seconds),
             "DAEF_TEST_KINDS": "1",
             "DAEF_SUPERVISED": "1",
             "PYTHONUNBUFFERED": "1",
         }
 
-    def _add(self, name: str, role: str, command: list[str], environment: dict[str, str]) -> None:
+    def _proxied(self, name: str, port: int) -> FaultProxy:
+        return self.network.proxy(name, lambda: [port])
+
+    def _agents_queue_port(self) -> int:
+        """All agents are told of one address of Redis, whichever control plane tells it."""
+        known = [proxy for proxy in self.network.proxies if proxy.name == "redis agents"]
+        return (known[0] if known else self._proxied("redis agents", self.redis.port)).port
+
+    def _add(
+        self, name: str, role: str, command: list[str], environment: dict[str, str], *, wrong: bool
+    ) -> None:
         log = self.data / "logs" / f"{name}.log"
-        self.members.append(Member(name, role, command, environment, log))
+        library = clocks.library() if wrong else None
+        clock = Clock(self.data / "clocks" / name, library) if library else None
+        self.members.append(Member(name, role, command, environment, log, clock))
 
     def _add_control_plane(self, number: int, port: int) -> None:
-        environment = self._environment() | {"DAEF_GRPC_ADDR": f"127.0.0.1:{port}"}
+        name = f"controlplane-{number}"
+        environment = self._environment(name) | {"DAEF_GRPC_ADDR": f"127.0.0.1:{port}"}
         command = [sys.executable, "manage.py", "controlplane"]
-        self._add(f"controlplane-{number}", "controlplane", command, environment)
+        self._add(name, "controlplane", command, environment, wrong=number == 0)
 
-    def _add_gateway(self) -> None:
+    def _add_gateway(self, number: int, port: int) -> None:
         command = [
             *(sys.executable, "-m", "granian", "--interface", "wsgi", "--no-ws", "--workers", "1"),
-            *("--host", "127.0.0.1", "--port", str(self.http), "--blocking-threads", "16"),
+            *("--host", "127.0.0.1", "--port", str(port), "--blocking-threads", "16"),
             *("--workers-kill-timeout", "1", "--log-level", "warning"),
             "daef_site.wsgi:application",
         ]
-        self._add("gateway", "gateway", command, self._environment())
+        name = f"gateway-{number}"
+        self._add(name, "gateway", command, self._environment(name), wrong=number == 0)
 
     def _add_agent(self, number: int) -> None:
-        proxy = FaultProxy(ports.free_port(), lambda: self.grpc)
-        self.proxies.append(proxy)
+        name = f"agent-{number}"
         kept = ("DAEF_DATA_DIR", "DAEF_AGENT_TOKEN", "DAEF_TEST_KINDS")
         environment = {
-            name: text
-            for name, text in self._environment().items()
-            if name[:5] != "DAEF_" or name in kept
+            key: text
+            for key, text in self._environment().items()
+            if key[:5] != "DAEF_" or key in kept
         }
+        if number == AGENTS:
+            port, pool = self.sidecar.port, foundation.SOLO_POOL
+        else:
+            port, pool = self.network.proxy(f"grpc {name}", lambda: self.grpc).port, "default"
         environment |= {
-            "DAEF_CONTROL_PLANE": f"127.0.0.1:{proxy.port}",
+            "DAEF_CONTROL_PLANE": f"127.0.0.1:{port}",
+            "DAEF_POOL": pool,
             "DAEF_SLOTS": str(self.slots),
         }
         command = [sys.executable, "-m", "workeragent"]
-        self._add(f"agent-{number}", "worker", command, environment)
+        self._add(name, "worker", command, environment, wrong=number % 2 == 0)
 
     def _launch(self, member: Member) -> None:
         marks = (self.data / "faults.fired").glob("*")
         fired = {mark.name.partition(".")[2] for mark in marks}
-        # The first submissions come before there is any work to disturb.
-        later = 15 if member.role == "gateway" and not member.starts else 0
-        member.start(self.arming.draw(member.role, fired, later=later))
+        member.start(self.arming.draw(member.role, fired, first=not member.starts))
 
     # ── what the nemesis asks for ─────────────────────────────────────────────────────────────────
 
     def of_role(self, role: str) -> list[Member]:
         """The living members of a role."""
-        return [member for member in self.members if member.role == role and member.tree()]
+        found = sessions()
+        return [member for member in self.members if member.role == role and member.tree(found)]
+
+    def after(self, seconds: float, action: Callable[[], object]) -> None:
+        """Call this once so many seconds have passed, or when everything is healed."""
+        self.later.append((time.monotonic() + seconds, action))
 
     def tend(self, now: float) -> None:
         """Start again what has died, wake what has slept long enough (``now``: monotonic)."""
+        self._end_faults(now)
+        found = sessions()
         for member in self.members:
-            if member.process is not None and member.process.poll() is not None:
+            if member.has_died():
                 self._tend_dead(member, now)
             else:
-                self._tend_stopped(member, now)
+                self._tend_stopped(member, now, found)
         for server in (self.postgres, self.redis):
             if server.process is not None and server.process.poll() is not None:
                 server.launch()
+
+    def _end_faults(self, now: float) -> None:
+        due = [action for at, action in self.later if at <= now]
+        self.later = [(at, action) for at, action in self.later if at > now]
+        for action in due:
+            action()
 
     def _tend_dead(self, member: Member, now: float) -> None:
         if not member.restart_at:
@@ -214,8 +210,8 @@ class Cluster:
         elif now >= member.restart_at:
             self._launch(member)
 
-    def _tend_stopped(self, member: Member, now: float) -> None:
-        for process in member.tree():
+    def _tend_stopped(self, member: Member, now: float, found: dict[int, list[int]]) -> None:
+        for process in member.tree(found):
             try:
                 if process.status() != psutil.STATUS_STOPPED:
                     member.stopped.pop(process.pid, None)
@@ -226,24 +222,28 @@ class Cluster:
             except psutil.Error:
                 continue
 
-    def _nap(self, member: Member, now: float) -> "Nap":
+    def _nap(self, member: Member, now: float) -> Nap:
         """Late: past the end of the lease more often than not.
 
         Most agents sleep until another has their work: a zombie does harm, if any, in that moment.
         """
         if member.role == "worker" and self._random.random() < 0.7:
             pid = member.process.pid if member.process else 0
-            return Nap(now + 5 * self.lease_seconds, lambda: self.runs_elsewhere(pid))
-        return Nap(now + self.lease_seconds * self._random.uniform(0.5, 2.5), lambda: False)
+            return Nap(now + 3 * self.lease_seconds, lambda: self.runs_elsewhere(pid))
+        return Nap(now + self.lease_seconds * self._random.uniform(0.5, 2.0), lambda: False)
 
     def heal(self) -> None:
-        """End every fault: networks, sleepers; nothing fires from now on."""
+        """End every fault: networks, clocks, disk, sleepers; nothing fires from now on."""
         self.arming.over = True
         for member in self.members:
             self._disarm(member)
-        for proxy in self.proxies:
-            proxy.heal()
+        self._end_faults(float("inf"))
+        self.disk.empty()
+        self.network.heal()
+        self.sidecar.heal()
         for member in self.members:
+            if member.clock:
+                member.clock.set(clocks.RIGHT)
             for process in member.tree():
                 try:
                     process.send_signal(signal.SIGCONT)
@@ -259,7 +259,7 @@ class Cluster:
             (marks / f"{member.process.pid}.{point}").touch()
 
     def connect(self) -> psycopg.Connection[tuple[object, ...]]:
-        """A connection of the tests' own to the database."""
+        """A connection of the tests' own to the database, with every right."""
         return psycopg.connect(
             self.postgres.dsn, autocommit=True, connect_timeout=2, application_name="nemesis"
         )
@@ -284,16 +284,24 @@ class Cluster:
         """End every process that was started."""
         for member in self.members:
             member.end()
-        for proxy in self.proxies:
-            proxy.close()
+        self.sidecar.close()
+        self.network.close()
+        self.disk.empty()
         self.postgres.stop()
         self.redis.stop()
+        self.disk.close()
+        clocks.clear_shared_memory()
 
     def logs(self) -> Iterator[tuple[str, str]]:
         """Each member's name and what it has written."""
         for member in self.members:
             if member.log.exists():
                 yield member.name, member.log.read_text(encoding="utf-8", errors="replace")
+
+
+def _moved(url: str, port: int, to: int) -> str:
+    """The same address at another port."""
+    return url.replace(f":{port}/", f":{to}/")
 
 
 def wait_until(condition: Callable[[], bool], seconds: float, tend: Callable[[], None]) -> bool:

@@ -9,41 +9,46 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import psycopg
-
+from faultpoints import POINTS
 from tests.faults.arming import Arming
-from tests.faults.checker import Verdict, check
-from tests.faults.clients import Load, Orders
+from tests.faults.checker import check
+from tests.faults.clients import Load
 from tests.faults.cluster import Cluster, wait_until
 from tests.faults.mischief import Nemesis
+from tests.faults.operators import Operator
+from tests.faults.orders import Orders
+from tests.faults.till import till
+from tests.faults.verdict import Verdict
+from tests.faults.watch import FaultLog, Watch
 
 DRAIN_SECONDS = 45.0
 START_SECONDS = 60.0
-TICK_SECONDS = 0.1
-
-# Agents are named after host and pid.
-RUNS_ELSEWHERE = """
-select count(*) from worker w join attempt a on a.owner = w.id and a.outcome = 'Lost'
-    join task t on t.id = a.task_id and t.status = 'Running' and t.owner <> w.id
-where w.name like '%%-{pid}' and a.finished_at > clock_timestamp() - interval '10 seconds'
-"""
+TICK_SECONDS = 0.05
+LULL = 4
+"""How much seldomer faults fall when only tasks are missing."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run is: its seed, how long faults fall, how many tasks, how dense it all is."""
+    """What a run is: its seed, how long faults fall, how many tasks, how dense it all is.
+
+    Faults fall for ``seconds``, and longer, up to ``latest`` of them, until every kind has been
+    there, every point has fired, and there are ``tasks`` tasks. Where only tasks are missing they
+    fall less often.
+    """
 
     seed: int
     name: str = "short"
-    seconds: float = 55.0
+    seconds: float = 40.0
+    latest: float = 150.0
     tasks: int = 5_000
     lease_seconds: float = 1.0
-    slots: int = 8
+    slots: int = 10
     clients: int = 3
-    batch: int = 40
+    batch: int = 50
     backlog: int = 600
-    between_seconds: float = 1.3
-    density: float = 0.3
+    between_seconds: float = 0.9
+    density: float = 0.25
 
     def with_seed(self, seed: int) -> "Plan":
         """The same plan with another seed."""
@@ -55,6 +60,7 @@ LONG = Plan(
     0,
     name="long",
     seconds=900.0,
+    latest=3600.0,
     tasks=100_000,
     batch=400,
     backlog=4_000,
@@ -78,7 +84,7 @@ def folder(keep: bool) -> Iterator[Path]:
 
 def run(plan: Plan, data: Path) -> Verdict:
     """Carry the plan out in ``data`` (an empty folder) and answer the checker's verdict."""
-    began = time.monotonic()
+    clock = Stopwatch()
     cluster = Cluster(
         data,
         seed=plan.seed,
@@ -87,106 +93,130 @@ def run(plan: Plan, data: Path) -> Verdict:
         arming=Arming(plan.seed, density=plan.density),
     )
     orders = Orders(plan.seed, batch=plan.batch, lease_seconds=plan.lease_seconds)
-    try:
-        cluster.start()
-        load = Load(data, cluster.http, orders, seed=plan.seed, clients=plan.clients)
+    with till() as address:
         try:
-            drained = _storm(plan, cluster, load)
+            log = FaultLog(data)
+            cluster.start(address)
+            load = Load(data, cluster.balancer.port, orders, seed=plan.seed, clients=plan.clients)
+            operator = Operator(data, cluster.balancer.port, load.accepted, seed=plan.seed)
+            storm = Storm(plan, cluster, load, operator)
+            try:
+                storm.begin()
+                clock.lap("started in")
+                storm.rage()
+                clock.lap("storm of")
+                drained = storm.drain()
+            finally:
+                load.stop.set()
+                operator.close()
+            log.close()
+            clock.lap("drain and end of clients")
+            verdict = check(cluster, load.orders, log.lines, drained)
+            clock.lap("checked in")
         finally:
-            load.stop.set()
-        verdict = check(cluster, load.orders, drained, seconds=time.monotonic() - began)
-        verdict.figures["own processor seconds"] = round(time.process_time(), 1)
-        return verdict
-    finally:
-        cluster.stop()
+            cluster.stop()
+    verdict.missing = storm.nemesis.missing
+    clock.lap("stopped in")
+    verdict.figures |= clock.laps | {
+        "seconds": round(clock.total(), 1),
+        "own processor seconds": round(time.process_time() - clock.processor, 1),
+    }
+    return verdict
 
 
-def _storm(plan: Plan, cluster: Cluster, load: Load) -> float:
-    """Faults while work goes on; answers how many seconds the drain took, -1 for never."""
-    load.start()
-    watch = Watch(cluster)
-    cluster.runs_elsewhere = watch.runs_elsewhere
-    _wait_for_work(plan, cluster, load, watch)
-    nemesis = Nemesis(cluster, plan.seed)
-    pace = random.Random(f"{plan.seed} pace")
-    end = time.monotonic() + plan.seconds
-    latest = time.monotonic() + 3 * plan.seconds
-    next_strike = 0.0
-    while (now := time.monotonic()) < end or (watch.stored() < plan.tasks and now < latest):
-        cluster.tend(now)
-        _throttle(load, watch.open(), plan.backlog)
-        if now >= next_strike:
-            nemesis.strike()
-            next_strike = now + pace.expovariate(1 / plan.between_seconds)
-        time.sleep(TICK_SECONDS)
-    load.pause.set()
-    return _drain(cluster, load, watch)
+class Stopwatch:
+    """How long each part of a run took."""
+
+    def __init__(self) -> None:
+        self.laps: dict[str, float] = {}
+        self.processor = time.process_time()
+        self._began = self._last = time.monotonic()
+
+    def lap(self, name: str) -> None:
+        """A part is over."""
+        now = time.monotonic()
+        self.laps[name] = round(now - self._last, 1)
+        self._last = now
+
+    def total(self) -> float:
+        """Seconds since the start."""
+        return time.monotonic() - self._began
 
 
-def _wait_for_work(plan: Plan, cluster: Cluster, load: Load, watch: "Watch") -> None:
-    def tend() -> None:
-        cluster.tend(time.monotonic())
-        _throttle(load, watch.open(), plan.backlog)
+class Storm:
+    """Faults while work goes on."""
 
-    if not wait_until(lambda: watch.running() > 0, START_SECONDS, tend):
-        raise AssertionError(f"nothing runs after {START_SECONDS} s: see {cluster.data}/logs")
-
-
-def _throttle(load: Load, open_tasks: int, backlog: int) -> None:
-    if open_tasks > backlog:
-        load.pause.set()
-    else:
-        load.pause.clear()
-
-
-def _drain(cluster: Cluster, load: Load, watch: "Watch") -> float:
-    """No more faults: everything that was accepted has to end within DRAIN_SECONDS."""
-    began = time.monotonic()
-    cluster.heal()
-    load.stop.set()
-
-    def tend() -> None:
-        cluster.tend(time.monotonic())
-
-    def quiet() -> bool:
-        return not load.alive() and watch.open() == 0
-
-    return time.monotonic() - began if wait_until(quiet, DRAIN_SECONDS, tend) else -1.0
-
-
-class Watch:
-    """Counts of the database over a connection of its own; the last known while it is away."""
-
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, plan: Plan, cluster: Cluster, load: Load, operator: Operator) -> None:
+        self.nemesis = Nemesis(cluster, plan.seed)
+        self._plan = plan
         self._cluster = cluster
-        self._connection: psycopg.Connection[tuple[object, ...]] | None = None
-        self._open = 0
-        self._stored = 0
+        self._load = load
+        self._operator = operator
+        self._watch = Watch(cluster)
+        self._pace = random.Random(f"{plan.seed} pace")
+        cluster.runs_elsewhere = self._watch.runs_elsewhere
 
-    def open(self) -> int:
-        """Tasks that have not ended."""
-        self._open = self._count("select coalesce(sum(open), 0) from job_stage", self._open)
-        return self._open
+    def begin(self) -> None:
+        """Submit, and wait until something runs."""
+        self._load.start()
+        self._operator.start()
 
-    def stored(self) -> int:
-        """Tasks of all jobs; an order that was given up may be among them or not."""
-        self._stored = self._count("select coalesce(sum(total_tasks), 0) from job", self._stored)
-        return self._stored
+        def tend() -> None:
+            self._cluster.tend(time.monotonic())
+            self._throttle()
 
-    def running(self) -> int:
-        """Tasks in leases."""
-        return self._count("select coalesce(sum(cardinality(task_ids)), 0) from lease", 0)
+        if not wait_until(lambda: self._watch.running() > 0, START_SECONDS, tend):
+            logs = self._cluster.data / "logs"
+            raise AssertionError(f"nothing runs after {START_SECONDS} s: see {logs}")
 
-    def runs_elsewhere(self, pid: int) -> bool:
-        """Whether a task that the agent of this pid lost runs under another lease by now."""
-        return self._count(RUNS_ELSEWHERE.format(pid=int(pid)), 0) > 0
+    def rage(self) -> None:
+        """Strike again and again."""
+        began = next_strike = time.monotonic()
+        while (now := time.monotonic()) < began + self._plan.latest:
+            complete = now > began + self._plan.seconds and self._is_complete()
+            if complete and self._watch.stored() >= self._plan.tasks:
+                break
+            self._cluster.tend(now)
+            self._throttle()
+            if now >= next_strike:
+                next_strike = now + self._strike() * (LULL if complete else 1)
+            time.sleep(TICK_SECONDS)
 
-    def _count(self, statement: str, otherwise: int) -> int:
-        try:
-            if self._connection is None or self._connection.closed:
-                self._connection = self._cluster.connect()
-            row = self._connection.execute(statement).fetchone()
-        except psycopg.Error:
-            self._connection = None
-            return otherwise
-        return int(str(row[0])) if row else otherwise
+    def _strike(self) -> float:
+        """One fault; answers how many seconds to wait before the next."""
+        if not self.nemesis.strike():
+            return 0.2
+        mean = self._plan.between_seconds
+        return min(self._pace.expovariate(1 / mean), 3 * mean)
+
+    def drain(self) -> float:
+        """No more faults: everything that was accepted has to end within DRAIN_SECONDS.
+
+        Answers how many seconds that took, -1 for never.
+        """
+        began = time.monotonic()
+        self._load.stop.set()
+        self._operator.stop.set()
+        self._cluster.heal()
+
+        def tend() -> None:
+            self._cluster.tend(time.monotonic())
+
+        def quiet() -> bool:
+            return not self._load.alive() and self._watch.open() == 0
+
+        return time.monotonic() - began if wait_until(quiet, DRAIN_SECONDS, tend) else -1.0
+
+    def _is_complete(self) -> bool:
+        """Whether every kind of fault has been there, and every point has fired."""
+        return not self.nemesis.due and not set(POINTS) - self._points_fired()
+
+    def _points_fired(self) -> set[str]:
+        marks = (self._cluster.data / "faults.fired").glob("*")
+        return {mark.name.partition(".")[2] for mark in marks}
+
+    def _throttle(self) -> None:
+        if self._watch.open() > self._plan.backlog:
+            self._load.pause.set()
+        else:
+            self._load.pause.clear()
