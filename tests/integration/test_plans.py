@@ -234,5 +234,4 @@ def test_no_read_of_fifty_thousand_audit_entries_scans_them():
         "from generate_series(1, 50000) n"
     )
     execute("vacuum analyze audit_entry")
-    scans = scans_of_large_tables(audit_statements())
-    assert [scan for scan in scans if scan.startswith("Seq Scan on audit_entry")] == []
+    assert "audit_entry" not in {table for table, _ in scans(audit_statements())}

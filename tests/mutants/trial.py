@@ -68,6 +68,12 @@ class Field:
                 (self.tree / path).write_text(text)
 
 
+def copy_tree(target: Path) -> Path:
+    """Copy what the tests need to ``target``."""
+    shutil.copytree(ROOT, target, ignore=LEFT_OUT)
+    return target
+
+
 @contextmanager
 def field(folder: Path, servers: Stores) -> Iterator[Field]:
     """Copy what the tests need to a folder; the checkout itself is never patched.
@@ -75,8 +81,7 @@ def field(folder: Path, servers: Stores) -> Iterator[Field]:
     The tests use these servers, for which nothing else may run tests meanwhile: a database of
     its own on PostgreSQL, and Redis' database 1.
     """
-    tree = folder / "tree"
-    shutil.copytree(ROOT, tree, ignore=LEFT_OUT)
+    tree = copy_tree(folder / "tree")
     environment = _environment(
         DAEF_TEST_POSTGRES_DSN=servers.postgres_dsn.rpartition("/")[0] + "/mutants",
         DAEF_TEST_REDIS_URL=servers.redis_url.rpartition("/")[0] + "/1",
