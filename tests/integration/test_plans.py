@@ -31,7 +31,6 @@ LARGE = (
     "job_event",
     "usage_entry",
     "dead_letter",
-    "audit_entry",
 )
 SCRAPE_SECONDS = 0.3
 """What operators may wait for the metrics of a million tasks."""
