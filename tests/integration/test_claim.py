@@ -271,7 +271,8 @@ def test_workers_that_claim_at_the_same_time_keep_the_parallelism_of_a_job():
     ],
 )
 def test_a_job_that_is_to_end_or_to_wait_gives_out_nothing(ending):
-    execute(f"update job set {ending} where id = %s", (submit_echo(3).pk,))
+    job = submit_echo(3, max_parallelism=3)
+    execute(f"update job set {ending} where id = %s", (job.pk,))
     other = submit_echo(2)
     assert {task.id >> 20 for task in register().claim(5)} == {other.pk}
 
