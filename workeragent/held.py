@@ -49,11 +49,11 @@ class Held:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._shares: dict[int, Share] = {}
-        self._parked: deque[int] = deque()
+        # By whether they have to run alone.
+        self._parked: dict[bool, deque[int]] = {False: deque(), True: deque()}
+        self._in_runner = {False: 0, True: 0}
         self._finished: deque[int] = deque()
         self._oldest = 0.0
-        self._in_runner = 0
-        self._alone = 0
 
     def add(self, tasks: Iterable[worker_pb2.ClaimedTask], lease_until: float, now: float) -> None:
         """Book newly claimed tasks; they wait until ``start`` lets them go."""
@@ -61,16 +61,25 @@ class Held:
             for claimed in tasks:
                 self._forget(claimed.task_id)
                 self._shares[claimed.task_id] = Share(claimed, lease_until, now)
-                self._parked.append(claimed.task_id)
-                self._alone += claimed.run_alone
+                self._parked[claimed.run_alone].append(claimed.task_id)
 
-    def start(self) -> list[worker_pb2.ClaimedTask]:
-        """The tasks that may go to the runner now; a lonely one only when it is empty."""
+    def start(self, *, alone: bool) -> list[worker_pb2.ClaimedTask]:
+        """The tasks that may go to their runner now.
+
+        ``alone``: those that have to run alone. They have a runner of their own, and go there one
+        at a time.
+        """
         with self._lock:
-            chosen = self._alone_first() if self._alone else list(self._parked)
-            if not self._alone:
-                self._parked.clear()
-            return [self._enter(task_id) for task_id in chosen]
+            parked = self._parked[alone]
+            count = len(parked)
+            if alone:
+                count = min(count, 1 - self._in_runner[True])
+            return [self._enter(parked.popleft()) for _ in range(count)]
+
+    def waits_alone(self) -> bool:
+        """Whether a task that has to run alone waits for its runner."""
+        with self._lock:
+            return bool(self._parked[True])
 
     def ended(self, outcomes: Iterable[worker_pb2.Outcome], now: float) -> None:
         """The runner is done with these; outcomes of shares that are gone are dropped."""
@@ -144,64 +153,61 @@ class Held:
                     self._forget(share.claimed.task_id)
             return [share.lease for share in late if share.outcome is None]
 
-    def release_parked(self, before: float, *, ordinary_only: bool) -> None:
-        """Hand back what arrived before and has not been sent to the runner."""
+    def release_parked(self, before: float, *, alone: bool) -> bool:
+        """Hand back what arrived before and has not been sent to its runner; whether any was."""
         with self._lock:
-            for task_id in list(self._parked):
-                share = self._shares[task_id]
-                if share.arrived <= before and not (ordinary_only and share.claimed.run_alone):
-                    self._parked.remove(task_id)
-                    self._end(share, None, time.monotonic())
+            late = [t for t in self._parked[alone] if self._shares[t].arrived <= before]
+            for task_id in late:
+                self._parked[alone].remove(task_id)
+                self._end(self._shares[task_id], None, time.monotonic())
+            return bool(late)
 
-    def runner_lost(self, running: frozenset[int], by_itself: bool, now: float) -> list[int]:
-        """The runner is dead. Books an outcome for each task that was in it.
+    def runner_lost(
+        self, running: frozenset[int], by_itself: bool, now: float, *, alone: bool
+    ) -> list[int]:
+        """A runner is dead. Books an outcome for each task that was in it.
 
-        ``running`` are the tasks that had started. Answers those blamed for the death.
+        ``running`` are the tasks that had started, ``alone`` says which runner it was. Answers
+        those blamed for the death.
         """
         with self._lock:
             blamed = []
             for task_id, share in list(self._shares.items()):
-                if not share.in_runner:
+                if not share.in_runner or share.claimed.run_alone != alone:
                     continue
                 lost = by_itself and task_id in running and share.stop is None
-                self._end(share, _worker_lost(share.claimed) if lost else None, now)
+                deaf = not by_itself and task_id in running and share.stop is Stop.TIMEOUT
                 if lost:
                     blamed.append(task_id)
+                    self._end(share, _worker_lost(share.claimed), now)
+                else:
+                    self._end(share, _deaf(share) if deaf else None, now)
             return blamed
 
-    def in_runner(self) -> list[Share]:
-        """The shares that the runner has, for the watch over time limits and stops."""
+    def in_runner(self, *, alone: bool) -> list[Share]:
+        """The shares that a runner has, for the watch over time limits and stops."""
         with self._lock:
-            return [share for share in self._shares.values() if share.in_runner]
+            return [
+                share
+                for share in self._shares.values()
+                if share.in_runner and share.claimed.run_alone == alone
+            ]
 
     def counts(self, now: float) -> tuple[int, int, float]:
         """(running or waiting to run, finished and unsent, seconds the oldest of those waits)."""
         with self._lock:
             oldest = now - self._oldest if self._finished else 0.0
-            return self._in_runner + len(self._parked), len(self._finished), oldest
-
-    def lonely(self) -> bool:
-        """Whether a task that must run alone is here, so that nothing more should be taken."""
-        with self._lock:
-            return self._alone > 0
+            running = sum(self._in_runner.values()) + sum(map(len, self._parked.values()))
+            return running, len(self._finished), oldest
 
     def __len__(self) -> int:
         with self._lock:
             return len(self._shares)
 
-    def _alone_first(self) -> list[int]:
-        if self._in_runner:
-            return []
-        for task_id in self._parked:
-            if self._shares[task_id].claimed.run_alone:
-                self._parked.remove(task_id)
-                return [task_id]
-        return []
-
     def _enter(self, task_id: int) -> worker_pb2.ClaimedTask:
         share = self._shares[task_id]
         share.in_runner = True
-        self._in_runner += 1
+        self._in_runner[share.claimed.run_alone] += 1
         return share.claimed
 
     def _end(self, share: Share, outcome: worker_pb2.Outcome | None, now: float) -> None:
@@ -221,8 +227,7 @@ class Held:
 
     def _leave(self, share: Share) -> None:
         if share.open:
-            self._in_runner -= share.in_runner
-            self._alone -= share.claimed.run_alone
+            self._in_runner[share.claimed.run_alone] -= share.in_runner
             share.open = share.in_runner = False
 
     def _mark(self, lease: Lease, why: Stop, now: float) -> bool:
@@ -243,7 +248,7 @@ class Held:
         if share is None:
             return
         self._leave(share)
-        for line in (self._parked, self._finished):
+        for line in (self._parked[share.claimed.run_alone], self._finished):
             if task_id in line:
                 line.remove(task_id)
 
@@ -255,13 +260,23 @@ def _interrupted(share: Share, outcome: worker_pb2.Outcome | None) -> worker_pb2
         ending.CopyFrom(outcome)
     ending.kind = worker_pb2.OUTCOME_KIND_RELEASED
     if share.stop is Stop.TIMEOUT:
-        ending.kind = worker_pb2.OUTCOME_KIND_FAILED
-        ending.error_class = worker_pb2.ERROR_CLASS_TIMEOUT
-        ending.error_code = "start_to_close_exceeded"
-        ending.error_message = (
-            f"The task ran longer than {share.claimed.start_to_close_seconds:g} s."
-        )
+        _time_out(ending, share, "start_to_close_exceeded", "")
     return ending
+
+
+def _deaf(share: Share) -> worker_pb2.Outcome:
+    task_id, epoch = share.lease
+    ending = worker_pb2.Outcome(task_id=task_id, lease_epoch=epoch)
+    _time_out(ending, share, "stop_ignored", " and did not stop when told to")
+    return ending
+
+
+def _time_out(ending: worker_pb2.Outcome, share: Share, code: str, more: str) -> None:
+    limit = share.claimed.start_to_close_seconds
+    ending.kind = worker_pb2.OUTCOME_KIND_FAILED
+    ending.error_class = worker_pb2.ERROR_CLASS_TIMEOUT
+    ending.error_code = code
+    ending.error_message = f"The task ran longer than {limit:g} s{more}."
 
 
 def _worker_lost(claimed: worker_pb2.ClaimedTask) -> worker_pb2.Outcome:

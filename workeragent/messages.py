@@ -8,7 +8,7 @@ readable after the runner has died.
 import ctypes
 from collections.abc import Iterator
 from dataclasses import dataclass
-from multiprocessing.context import SpawnContext
+from multiprocessing.context import ForkServerContext
 
 import msgspec
 
@@ -68,7 +68,7 @@ class Running:
 class RunningTable:
     """Which slot runs what, in shared memory: written by the runner's slots, read by the agent."""
 
-    def __init__(self, context: SpawnContext, slots: int) -> None:
+    def __init__(self, context: ForkServerContext, slots: int) -> None:
         self._cells = context.RawArray(ctypes.c_int64, slots * CELLS_PER_SLOT)
         self._slots = slots
 

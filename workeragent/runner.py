@@ -15,6 +15,9 @@ from workeragent.held import Lease
 
 logger = logging.getLogger(__name__)
 
+_CONTEXT = multiprocessing.get_context("forkserver")
+_CONTEXT.set_forkserver_preload(["workeragent.fork_server"])
+
 
 @dataclass(frozen=True)
 class Death:
@@ -35,19 +38,18 @@ class Callbacks:
 
 
 class Runner:
-    """One spawned process with N slots. It is never started twice: a dead one is replaced."""
+    """One process with N slots. It is never started twice: a dead one is replaced."""
 
     def __init__(self, start: runner_process.Start, callbacks: Callbacks) -> None:
-        context = multiprocessing.get_context("spawn")
         self._callbacks = callbacks
         self._killed = False
         self._outbox: SimpleQueue[bytes | None] = SimpleQueue()
         self.ready_at: float | None = None
-        self.table = messages.RunningTable(context, start.slots)
-        self._pipe, child_end = context.Pipe()
+        self.table = messages.RunningTable(_CONTEXT, start.slots)
+        self._pipe, child_end = _CONTEXT.Pipe()
         # Nothing is ever written here: it breaks when this process ends, and the runner with it.
-        lifeline, self._life = context.Pipe(duplex=False)
-        self._process = context.Process(
+        lifeline, self._life = _CONTEXT.Pipe(duplex=False)
+        self._process = _CONTEXT.Process(
             target=runner_process.main,
             args=(child_end, lifeline, self.table, start),
             name="daef-runner",
@@ -119,6 +121,8 @@ class Runner:
     def _bury(self) -> None:
         self._process.join()
         self._outbox.put(None)
+        # Should only what it was forked from be dead, this ends it.
+        self._life.close()
         running = frozenset(cell.task_id for cell in self.table.read())
         if not self._killed:
             logger.warning("the runner died by itself, exit code %s", self._process.exitcode)

@@ -130,7 +130,7 @@ class Work:
             oldest_seconds=oldest,
             mean_seconds=self._pace.mean_seconds,
             hungry=self._hungry,
-            closed=self._leaving or not self._open or self._held.lonely(),
+            closed=self._leaving or not self._open,
         )
 
     def _errand(self, call: Call) -> Errand:

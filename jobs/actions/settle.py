@@ -247,7 +247,7 @@ def _share(worker: Worker, report: Report, status: TaskStatus, outcome: AttemptO
         input_tokens=sum(entry.input_tokens for entry in report.usage),
         output_tokens=sum(entry.output_tokens for entry in report.usage),
         cost_nano_usd=sum(entry.cost_nano_usd for entry in report.usage),
-        workers_lost=isolation.RUNNER_DIED if report.error_class == "worker_lost" else 0,
+        workers_lost=isolation.weight(error_class=report.error_class, error_code=report.error_code),
     )
 
 

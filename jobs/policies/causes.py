@@ -29,6 +29,8 @@ ADVICE: Final[dict[str, str]] = {
     "the agent's memory.",
     "start_to_close_exceeded": "Make the tasks smaller or give the policy more "
     "start_to_close_seconds, then requeue.",
+    "stop_ignored": "Look at what the executor was doing for so long without looking up, then "
+    "requeue one.",
     "schedule_to_start_exceeded": "The queue was long then: requeue when agents are free.",
     "schedule_to_close_exceeded": "A requeue starts the time limits anew; look first at what made "
     "the attempts fail.",

@@ -5,8 +5,11 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.acceptance.fabrics import wait_until
-from tests.acceptance.outside import AgentProcess, OutsideStores
+from tests.acceptance.outside import AgentProcess
 from tests.acceptance.work import Jobs
+
+Rows = Callable[[str, Any], list[tuple[Any, ...]]]
+"""Asks the fabric's database."""
 
 AGENTS = 3
 SLOTS = 4
@@ -14,7 +17,7 @@ TASKS = AGENTS * SLOTS
 
 
 def seconds_until_claimed_again(
-    outside: OutsideStores, jobs: Jobs, start_agent: Callable[..., AgentProcess]
+    rows: Rows, jobs: Jobs, start_agent: Callable[..., AgentProcess]
 ) -> list[float]:
     """Lose three agents full of work at the same moment while a fourth waits; a figure per task.
 
@@ -26,22 +29,22 @@ def seconds_until_claimed_again(
     jobs.wait_running(job, TASKS)
     start_agent(TASKS)
     jobs.run_one()
-    ((moment,),) = outside.rows("select clock_timestamp()")
+    ((moment,),) = rows("select clock_timestamp()", None)
     lost[0].process.kill()
     lost[1].send(signal.SIGKILL)
     lost[2].send(signal.SIGSTOP)
     try:
-        wait_until(lambda: len(_claims(outside, job, moment)) == TASKS, 20)
+        wait_until(lambda: len(_claims(rows, job, moment)) == TASKS, 20)
     finally:
         lost[2].send(signal.SIGCONT)
-    times = _claims(outside, job, moment)
+    times = _claims(rows, job, moment)
     jobs.cancel(job)
     return times
 
 
-def _claims(outside: OutsideStores, job: str, moment: Any) -> list[float]:
+def _claims(rows: Rows, job: str, moment: Any) -> list[float]:
     """For each task that was claimed after ``moment``: how many seconds after."""
-    found = outside.rows(
+    found = rows(
         "select extract(epoch from min(happened_at) - %(moment)s)::float "
         "from job_event, unnest(task_ids) as task "
         "where job_id = %(job)s and kind = 'claimed' and happened_at > %(moment)s group by task",

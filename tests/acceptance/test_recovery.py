@@ -80,7 +80,7 @@ def start_agent(fabric: RunningFabric) -> Iterator[Callable[..., AgentProcess]]:
 def test_tasks_of_lost_agents_are_claimed_again_within_a_second_of_their_leases(
     outside: OutsideStores, jobs: Jobs, start_agent: Callable[..., AgentProcess]
 ):
-    times = seconds_until_claimed_again(outside, jobs, start_agent)
+    times = seconds_until_claimed_again(outside.rows, jobs, start_agent)
     assert max(times) < CLAIMED_AGAIN_SECONDS, times
 
 

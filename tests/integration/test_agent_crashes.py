@@ -7,7 +7,7 @@ import pytest
 from proto.daef.v1 import worker_pb2
 from tests.integration.agent_control_plane import FakeControlPlane, until
 from tests.integration.test_agent_session import FAILED, RELEASED, SUCCEEDED, control_plane, joined
-from workeragent import session
+from workeragent import runners
 
 __all__ = ["control_plane"]
 
@@ -40,7 +40,7 @@ def test_a_task_that_takes_all_memory_fails_and_its_runner_lives_on(control_plan
 
 @pytest.mark.parametrize("alone", [False, True])
 def test_a_task_that_never_ends_is_stopped_by_its_limit_of_time(control_plane, monkeypatch, alone):
-    monkeypatch.setattr(session, "STOP_SECONDS", 0.3)
+    monkeypatch.setattr(runners, "STOP_SECONDS", 0.3)
     with joined(control_plane):
         [endless] = control_plane.add(
             "spin", parameters={"alone": alone}, start_to_close_seconds=0.5
@@ -49,7 +49,7 @@ def test_a_task_that_never_ends_is_stopped_by_its_limit_of_time(control_plane, m
         [neighbour] = control_plane.add(parameters={"sleep_ms": 60_000})
         outcome = outcome_of(control_plane, endless)
         assert outcome_of(control_plane, neighbour).kind == RELEASED
-    assert outcome.error_code == "start_to_close_exceeded"
+    assert outcome.error_code == "stop_ignored"
     assert outcome.error_class == worker_pb2.ERROR_CLASS_TIMEOUT
 
 

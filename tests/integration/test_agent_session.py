@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
+import psutil
 import pytest
 
 from proto.daef.v1 import worker_pb2
 from tests.integration.agent_control_plane import TOKEN, FakeControlPlane, until
-from workeragent import agent, session
+from workeragent import agent, runners, session
 from workeragent.config import load
 
 SUCCEEDED = worker_pb2.OUTCOME_KIND_SUCCEEDED
@@ -130,7 +131,7 @@ def test_a_task_over_its_time_fails_with_a_timeout(control_plane):
 def test_a_task_that_ignores_its_cancel_gets_its_runner_killed_and_others_are_released(
     control_plane, monkeypatch
 ):
-    monkeypatch.setattr(session, "STOP_SECONDS", 0.3)
+    monkeypatch.setattr(runners, "STOP_SECONDS", 0.3)
     with joined(control_plane):
         # `exit` sleeps in one piece: it never looks whether it was cancelled.
         [deaf] = control_plane.add("exit", parameters={"after_ms": 60_000})
@@ -144,17 +145,43 @@ def test_a_task_that_ignores_its_cancel_gets_its_runner_killed_and_others_are_re
     assert control_plane.outcomes(neighbour)[0].kind == RELEASED
 
 
-def test_a_task_that_must_run_alone_has_no_neighbour(control_plane):
+def test_a_task_that_must_run_alone_dies_alone_and_nobody_waits_for_it(control_plane):
     with joined(control_plane):
-        neighbours = control_plane.add(count=2, parameters={"sleep_ms": 600})
+        neighbours = control_plane.add(count=2, parameters={"sleep_ms": 1500})
         until(lambda: len(control_plane.last_held) == 2)
-        [alone] = control_plane.add(parameters={"sleep_ms": 300}, run_alone=True)
-        neighbours += control_plane.add(count=3, parameters={"sleep_ms": 300})
-        until(lambda: len(control_plane.settled) == 6)
-    starts = {task: started(control_plane, task) for task in [alone, *neighbours]}
-    before, after = neighbours[:2], neighbours[2:]
-    assert min(starts[alone] - starts[one] for one in before) > 0.59
-    assert min(starts[one] - starts[alone] for one in after) > 0.29
+        [poison] = control_plane.add("exit", run_alone=True)
+        until(lambda: control_plane.outcomes(poison))
+        neighbours += control_plane.add(count=3)
+        until(lambda: all(control_plane.outcomes(task) for task in neighbours))
+    assert control_plane.outcomes(poison)[0].error_code == "worker_lost"
+    assert {control_plane.outcomes(task)[0].kind for task in neighbours} == {SUCCEEDED}
+
+
+def test_tasks_that_must_run_alone_never_run_at_the_same_time(control_plane):
+    with joined(control_plane):
+        one, other = control_plane.add(count=2, parameters={"sleep_ms": 300}, run_alone=True)
+        until(lambda: control_plane.outcomes(one) and control_plane.outcomes(other))
+    assert abs(started(control_plane, one) - started(control_plane, other)) > 0.29
+
+
+def test_the_runner_of_those_that_run_alone_is_replaced_and_goes_when_unused(
+    control_plane, monkeypatch
+):
+    monkeypatch.setattr(runners, "ALONE_SECONDS", 0.2)
+    with joined(control_plane):
+        control_plane.add()
+        until(lambda: control_plane.settled)
+        before = len(runner_processes())
+        [poison] = control_plane.add("exit", run_alone=True)
+        [after] = control_plane.add(run_alone=True)
+        until(lambda: control_plane.outcomes(poison) and control_plane.outcomes(after))
+        until(lambda: len(runner_processes()) == before)
+    assert control_plane.outcomes(after)[0].kind == SUCCEEDED
+
+
+def runner_processes() -> list[psutil.Process]:
+    """What was started for this process' agents."""
+    return psutil.Process().children(recursive=True)
 
 
 def started(control_plane, task: int) -> float:

@@ -140,14 +140,6 @@ def test_a_transient_failure_waits_and_runs_again():
     assert Delayed.objects.get().task_id == task.pk
 
 
-def test_tasks_that_were_running_when_a_runner_died_run_alone_from_then_on():
-    submit_echo(2)
-    worker = register()
-    worker.fail(worker.claim(2), "worker_lost")
-    claims = [register().claim(2) for _ in range(2)]
-    assert [[task.run_alone for task in claimed] for claimed in claims] == [[True], [True]]
-
-
 def test_a_rate_limit_gives_the_attempt_back():
     submit_echo(1)
     worker = register()

@@ -100,7 +100,7 @@ def held() -> Held:
     """Two tasks that have ended, and one that runs."""
     book = Held()
     book.add([task(1), task(2), task(3)], 1e12, 0.0)
-    book.start()
+    book.start(alone=False)
     book.ended([ended(1), ended(2)], 0.0)
     return book
 

@@ -22,7 +22,7 @@ def ended(number: int, kind: Any = worker_pb2.OUTCOME_KIND_SUCCEEDED) -> worker_
 def held() -> Held:
     book = Held()
     book.add([task(1), task(2)], FAR, 0.0)
-    book.start()
+    book.start(alone=False)
     return book
 
 
@@ -67,7 +67,7 @@ def test_a_task_handed_back_unrun_is_released(held):
 
 
 def test_a_runner_that_dies_by_itself_fails_only_what_was_running(held):
-    assert held.runner_lost(frozenset({2}), True, 0.0) == [2]
+    assert held.runner_lost(frozenset({2}), True, 0.0, alone=False) == [2]
     kinds = {o.task_id: (o.kind, o.error_code) for o in held.take(10, FAR)}
     assert kinds == {
         1: (worker_pb2.OUTCOME_KIND_RELEASED, ""),
@@ -75,34 +75,57 @@ def test_a_runner_that_dies_by_itself_fails_only_what_was_running(held):
     }
 
 
+def test_a_task_for_whose_deafness_the_runner_was_killed_says_so(held):
+    held.stop([(1, 1)], Stop.TIMEOUT, 0.0)
+    held.runner_lost(frozenset({1, 2}), False, 0.0, alone=False)
+    deaf, other = held.take(10, FAR)
+    assert (deaf.error_class, deaf.error_code) == (worker_pb2.ERROR_CLASS_TIMEOUT, "stop_ignored")
+    assert other.kind == worker_pb2.OUTCOME_KIND_RELEASED
+
+
 def test_a_runner_that_was_killed_blames_nobody(held):
-    assert held.runner_lost(frozenset({1, 2}), False, 0.0) == []
+    assert held.runner_lost(frozenset({1, 2}), False, 0.0, alone=False) == []
     kinds = [outcome.kind for outcome in held.take(10, FAR)]
     assert kinds == [worker_pb2.OUTCOME_KIND_RELEASED] * 2
 
 
-def test_a_lonely_task_waits_for_an_empty_runner_and_keeps_others_out(held):
-    held.add([task(3, run_alone=True), task(4)], FAR, 0.0)
-    assert held.start() == []
-    held.ended([ended(1), ended(2)], 0.0)
-    assert [one.task_id for one in held.start()] == [3]
-    assert held.start() == []
+def started(held: Held, *, alone: bool) -> list[int]:
+    return [one.task_id for one in held.start(alone=alone)]
+
+
+def test_tasks_that_run_alone_go_to_a_runner_of_their_own_one_at_a_time(held):
+    held.add([task(3, run_alone=True), task(4, run_alone=True), task(5)], FAR, 0.0)
+    assert started(held, alone=False) == [5]
+    assert started(held, alone=True) == [3]
+    assert started(held, alone=True) == []
+    assert held.waits_alone()
     held.ended([ended(3)], 0.0)
-    assert not held.lonely()
-    assert [one.task_id for one in held.start()] == [4]
+    assert started(held, alone=True) == [4]
+    assert not held.waits_alone()
 
 
-def test_ordinary_tasks_behind_a_lonely_one_can_be_handed_back(held):
+def test_ordinary_tasks_without_a_runner_can_be_handed_back(held):
     held.add([task(3, run_alone=True), task(4)], FAR, 0.0)
-    held.release_parked(1.0, ordinary_only=True)
+    assert held.release_parked(1.0, alone=False)
     assert [outcome.task_id for outcome in held.take(10, FAR)] == [4]
-    assert held.lonely()
+    assert held.waits_alone()
+    assert not held.release_parked(1.0, alone=False)
 
 
-def test_a_lonely_task_that_is_gone_blocks_nobody(held):
+def test_the_death_of_one_runner_does_not_touch_what_the_other_has(held):
     held.add([task(3, run_alone=True)], FAR, 0.0)
+    held.start(alone=True)
+    assert held.runner_lost(frozenset({3}), True, 0.0, alone=True) == [3]
+    assert [outcome.task_id for outcome in held.take(10, FAR)] == [3]
+    assert [share.lease for share in held.in_runner(alone=False)] == [(1, 1), (2, 1)]
+
+
+def test_a_task_that_runs_alone_and_is_gone_makes_room_for_the_next(held):
+    held.add([task(3, run_alone=True), task(4, run_alone=True)], FAR, 0.0)
+    held.start(alone=True)
     held.stop([(3, 1)], Stop.GONE, 0.0)
-    assert not held.lonely()
+    held.ended([ended(3, worker_pb2.OUTCOME_KIND_UNSPECIFIED)], 0.0)
+    assert started(held, alone=True) == [4]
 
 
 def test_a_lease_that_ended_by_the_own_clock_is_given_up(held):
@@ -133,23 +156,23 @@ def test_a_task_claimed_again_replaces_its_older_share(held):
 def test_a_task_that_was_told_to_stop_is_not_blamed_for_a_runner_that_dies(held):
     held.stop([(1, 1)], Stop.RELEASE, 0.0)
     held.stop([(2, 1)], Stop.GONE, 0.0)
-    assert held.runner_lost(frozenset({1, 2}), True, 0.0) == []
+    assert held.runner_lost(frozenset({1, 2}), True, 0.0, alone=False) == []
     outcomes = held.take(10, FAR)
     assert [(o.task_id, o.kind) for o in outcomes] == [(1, worker_pb2.OUTCOME_KIND_RELEASED)]
 
 
 def test_what_waits_outside_the_runner_does_not_die_with_it(held):
     held.add([task(3, run_alone=True)], FAR, 0.0)
-    held.runner_lost(frozenset({1}), True, 0.0)
+    held.runner_lost(frozenset({1}), True, 0.0, alone=False)
     assert [outcome.task_id for outcome in held.take(10, FAR)] == [1, 2]
-    assert [one.task_id for one in held.start()] == [3]
+    assert started(held, alone=True) == [3]
 
 
 def test_only_what_the_runner_has_is_watched(held):
     held.add([task(3, run_alone=True)], FAR, 0.0)
-    assert [share.lease for share in held.in_runner()] == [(1, 1), (2, 1)]
+    assert [share.lease for share in held.in_runner(alone=False)] == [(1, 1), (2, 1)]
     held.ended([ended(1)], 0.0)
-    assert [share.lease for share in held.in_runner()] == [(2, 1)]
+    assert [share.lease for share in held.in_runner(alone=False)] == [(2, 1)]
 
 
 def test_a_heartbeat_renews_only_the_epoch_it_named(held):
@@ -197,7 +220,7 @@ def test_the_first_reason_to_stop_tells_the_time_and_gone_is_final(held):
     held.stop([(1, 1)], Stop.TIMEOUT, 5.0)
     held.stop([(1, 1)], Stop.GONE, 9.0)
     assert held.stop([(1, 1)], Stop.RELEASE, 12.0) == [(1, 1)]
-    [share] = [share for share in held.in_runner() if share.lease == (1, 1)]
+    [share] = [share for share in held.in_runner(alone=False) if share.lease == (1, 1)]
     assert (share.stop, share.stopped_at) == (Stop.GONE, 5.0)
 
 
@@ -221,7 +244,7 @@ def test_the_counts_follow_each_share(held):
 
 def test_what_arrived_later_stays_parked(held):
     held.add([task(3, run_alone=True)], FAR, 5.0)
-    held.release_parked(4.0, ordinary_only=False)
+    held.release_parked(4.0, alone=True)
     assert held.take(10, FAR) == []
-    held.release_parked(5.0, ordinary_only=False)
+    held.release_parked(5.0, alone=True)
     assert [outcome.task_id for outcome in held.take(10, FAR)] == [3]

@@ -66,7 +66,7 @@ def test_an_agent_that_got_less_than_it_asked_for_waits_for_news(desk):
 
 def test_an_agent_that_got_all_it_asked_for_asks_again_as_soon_as_there_is_room(desk):
     desk.answered(desk.now(), tasks(1, 2), FAR)
-    desk.held.start()
+    desk.held.start(alone=False)
     assert desk.now() is None
     desk.ended([ended(1)], 1, 1.0)
     errand = desk.now()
@@ -80,7 +80,7 @@ def test_a_call_that_failed_is_made_again(desk):
 
 def test_an_agent_that_leaves_settles_and_claims_nothing(desk):
     desk.answered(desk.now(), tasks(1, 2), FAR)
-    desk.held.start()
+    desk.held.start(alone=False)
     desk.close()
     desk.ended([ended(1)], 1, 0.001)
     assert desk.now() == Errand([ended(1)], 0)
@@ -95,15 +95,15 @@ def test_nothing_is_claimed_while_there_is_no_runner(desk):
     assert desk.now() == Errand([], 2)
 
 
-def test_nothing_is_claimed_beside_a_task_that_must_run_alone(desk):
+def test_a_task_that_must_run_alone_takes_the_place_of_one_other(desk):
     desk.answered(desk.now(), tasks(1, alone=True), FAR)
     desk.wake()
-    assert desk.now() is None
+    assert desk.now() == Errand([], 1)
 
 
 def test_settling_is_worth_it_while_one_lease_of_the_outcomes_runs(desk):
     desk.answered(desk.now(), tasks(1), FAR)
-    desk.held.start()
+    desk.held.start(alone=False)
     desk.ended([ended(1)], 1, 0.001)
     errand = desk.now()
     assert desk.any_held(errand.outcomes)
