@@ -28,6 +28,8 @@ HTTP_THREADS = 256
 HTTP_THREADS_WITHOUT_POOL = 64
 # Open connections, idle ones too; each costs a descriptor and some kilobytes.
 HTTP_CONNECTIONS = 8192
+# Headers of a request together, roughly: the server looks when a read fills its buffer.
+HEADER_BYTES = 128 * 1024
 # How long a client may take for its headers, and leave a connection unused.
 HEADER_MILLISECONDS = 15_000
 # Both servers need a Django start, slow on a busy machine.
@@ -102,7 +104,7 @@ def _http_command() -> list[str]:
         *("--host", host, "--port", str(port), "--blocking-threads", str(threads)),
         *("--blocking-threads-idle-timeout", "10"),
         *("--http", "1", "--http1-header-read-timeout", str(HEADER_MILLISECONDS)),
-        *("--backpressure", str(HTTP_CONNECTIONS)),
+        *("--http1-buffer-size", str(HEADER_BYTES), "--backpressure", str(HTTP_CONNECTIONS)),
         *("--workers-kill-timeout", "3", "--log-level", "warning"),
         "daef_site.wsgi:application",
     ]

@@ -17,6 +17,7 @@ from jobs.planner.request import JobRequest
 from jobs.planner.requeue import RequeueRequest
 from jobs.queries.files import FILE_NAME
 from jobs.queries.policies import POLICY_NAME
+from jobs.states import PRIORITIES
 
 WORK: Final = ("documents", "file_id", "requests", "tasks")
 NEEDS: Final = {
@@ -33,6 +34,19 @@ CHOSEN: Final[list[dict[str, Any]]] = [
     {"required": ["cause"], "properties": {"cause": {"type": "string"}}},
 ]
 """Dead letters are named, or all of a cause."""
+
+NONE: Final = {"const": ""}
+BACKENDS: Final[list[dict[str, Any]]] = [
+    {"properties": {"backend": {"const": "embedded"}, "base_url": NONE, "key_name": NONE}},
+    {
+        "properties": {
+            "backend": {"const": "openai"},
+            "base_url": {"type": "string", "pattern": "^[Hh][Tt][Tt][Pp][Ss]?://[^@]+$"},
+        },
+        "required": ["base_url"],
+    },
+]
+"""Embedded models have no address and no key; others have an address."""
 
 ABSENT: Final = {"type": "null"}
 GIVEN: Final[list[dict[str, Any]]] = [
@@ -117,6 +131,11 @@ def request_schemas() -> dict[str, Any]:
         components[kind]["properties"]["kind"] = {"enum": sorted(KINDS)}
     whole["properties"]["labels"]["propertyNames"].update(type="string", **WITHOUT_NUL)
     components["RequeueRequest"]["oneOf"] = CHOSEN
+    components["EndpointSettings"]["oneOf"] = BACKENDS
+    policy = components["PolicySpec"]["properties"]
+    policy["types"]["items"] = {"enum": list(TAKES)}
+    policy["priorities"]["items"] = {"enum": sorted(PRIORITIES)}
+    policy["pool"]["pattern"] = f"^{TENANT_NAME.pattern}$"
     components["BatchRequest"]["oneOf"] = [{"required": ["input"]}, {"required": ["body"]}]
     components["GivenDocument"]["properties"]["text"].update(WITH_TEXT)
     _text(_given(whole["properties"]["documents"])["items"]).update(WITH_TEXT)

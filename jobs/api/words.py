@@ -44,3 +44,11 @@ PLACES: dict[str, dict[str, Any]] = {
     "file": {"type": "string", "pattern": f"^{FILE_NAME.pattern}$"},
 }
 """What stands in an address, by the name of the place; at the others any word may."""
+
+NAMES: dict[str, dict[str, Any]] = {
+    "policies": {"type": "string", "pattern": f"^{POLICY_NAME.pattern}$"},
+    "endpoints": {"type": "string", "pattern": f"^{POLICY_NAME.pattern}$"},
+    "tenants": {"type": "string", "pattern": f"^{TENANT_NAME.pattern}$"},
+    "pools": {"type": "string", "pattern": f"^{TENANT_NAME.pattern}$"},
+}
+"""What `{name}` is behind these words."""

@@ -1,5 +1,6 @@
 """The gateway as `manage.py gateway` starts it, under requests that no library would send."""
 
+import json
 import re
 import socket
 from contextlib import ExitStack
@@ -11,7 +12,7 @@ from daef_site.processes import HTTP_THREADS
 from daef_site.receiving import MAX_BODIES
 from tests.acceptance.fabrics import wait_until
 from tests.hostile.connections import connected, exchange, first_answer
-from tests.hostile.raw_requests import CASES, END, HEALTH, HOST, SUBMIT, Case
+from tests.hostile.raw_requests import CASES, END, HEALTH, HOST, LIST, SUBMIT, Case
 
 
 def healthy(fabric):
@@ -25,7 +26,7 @@ def answered(answer, status):
 
 
 def jobs(fabric):
-    return httpx.get(f"http://{fabric.http}/v1/jobs", params={"limit": 1}).json()["total"]
+    return json.loads(exchange(fabric.http, LIST + END).body)["total"]
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
