@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import Callable, Iterable
+from typing import ClassVar
 
 from django.conf import settings
 from django.core.checks import ERROR, CheckMessage
 from django.db import DatabaseError, connection
-from django.http import HttpRequest, JsonResponse
-from django.views.decorators.http import require_safe
+from django.http import HttpResponse
+from rest_framework.request import Request
 
 from daef_site import VERSION, store_facts
 from daef_site.checks import line
@@ -17,26 +18,55 @@ from daef_site.store_checks import (
     redis_findings,
     schema_findings,
 )
+from jobs.api.base import ApiView, answer
+from jobs.api.operation import Answer, Operation
 
 _told: dict[str, str | int] = {}
 
 
-@require_safe
-def healthz(request: HttpRequest) -> JsonResponse:
+class ProbeView(ApiView):
+    """What probes ask: whoever they are, and whatever they add to the address."""
+
+    scope = "public"
+    authentication_classes = ()
+    reads_query = False
+
+
+class HealthView(ProbeView):
     """That this process answers, and its version."""
-    return JsonResponse({"status": "ok", "pid": os.getpid(), "version": VERSION})
+
+    operations: ClassVar = {
+        "get": Operation("Ask whether the process lives", (Answer(shape="Health"),), problems=())
+    }
+
+    def get(self, request: Request) -> HttpResponse:
+        """Answer without a look at any store."""
+        return answer({"status": "ok", "pid": os.getpid(), "version": VERSION})
 
 
-@require_safe
-def readyz(request: HttpRequest) -> JsonResponse:
+class ReadinessView(ProbeView):
     """Whether database, migrations and Redis are there: 200, else 503 naming what is not."""
-    checks = {name: _outcome(check) for name, check in CHECKS.items()}
-    ready = all(outcome == "ok" for outcome in checks.values())
-    return JsonResponse(
-        {"status": "ready" if ready else "not_ready", "checks": checks},
-        status=200 if ready else 503,
-        headers={} if ready else {"Retry-After": "1"},
-    )
+
+    operations: ClassVar = {
+        "get": Operation(
+            "Ask whether it can serve",
+            (
+                Answer(shape="Readiness"),
+                Answer(503, "Readiness", description="Not now.", headers=("Retry-After",)),
+            ),
+            problems=(),
+        )
+    }
+
+    def get(self, request: Request) -> HttpResponse:
+        """Answer with the outcome of each check."""
+        checks = {name: _outcome(check) for name, check in CHECKS.items()}
+        ready = all(outcome == "ok" for outcome in checks.values())
+        document = {"status": "ready" if ready else "not_ready", "checks": checks}
+        response = answer(document, status=200 if ready else 503)
+        if not ready:
+            response["Retry-After"] = "1"
+        return response
 
 
 def _outcome(check: Callable[[], str]) -> str:

@@ -45,6 +45,7 @@ class ApiView(APIView):
 
     scope: ClassVar[Scope]
     operators_read: ClassVar[bool] = False
+    reads_query: ClassVar[bool] = True
     operations: ClassVar[Mapping[str, Operation]] = {}
     content_negotiation_class = AlwaysJson
     schema = DaefSchema()
@@ -55,7 +56,7 @@ class ApiView(APIView):
         super().initial(request, *args, **kwargs)
         method = "get" if request.method == "HEAD" else (request.method or "").lower()
         operation = self.operations.get(method)
-        if operation is not None:
+        if operation is not None and self.reads_query:
             self.query = read_query(request, operation.query)
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:

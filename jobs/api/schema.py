@@ -60,7 +60,7 @@ class DaefSchema(AutoSchema):
             "operationId": _operation_id(path, method),
             "summary": operation.summary,
             "description": (type(view).__doc__ or "").strip(),
-            "tags": [path.split("/")[2]],
+            "tags": [_tag(path)],
             "parameters": [*_places(path), *_query(operation.query)],
             "responses": answers_of(operation, public=public),
             "x-daef-scope": view.scope,
@@ -101,8 +101,12 @@ def _open_the_door(schema: dict[str, Any]) -> None:
             operation["security"] = []
 
 
+def _tag(path: str) -> str:
+    return path.split("/")[2] if path.startswith("/v1/") else "health"
+
+
 def _operation_id(path: str, method: str) -> str:
-    words = [word.strip("{}.") for word in path.replace(".", "_").split("/")[2:]]
+    words = [word.strip("{}.") for word in path.replace(".", "_").removeprefix("/v1").split("/")]
     return "_".join([method.lower(), *(word for word in words if word)])
 
 

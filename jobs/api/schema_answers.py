@@ -72,7 +72,8 @@ def answers_of(operation: Operation, *, public: bool) -> dict[str, Any]:
     responses = {str(answer.status): _success(answer) for answer in operation.answers}
     private = () if public else (401, 403, 429)
     for status in sorted({*operation.problems, *private, *ALWAYS}):
-        responses[str(status)] = {"$ref": f"#/components/responses/{problem_name(status)}"}
+        problem = {"$ref": f"#/components/responses/{problem_name(status)}"}
+        responses.setdefault(str(status), problem)
     return responses
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -218,6 +218,21 @@ class PolicyList(Page):
     items: list[Policy]
 
 
+class Health(Shape):
+    """That the process lives."""
+
+    status: Literal["ok"]
+    pid: Count
+    version: str
+
+
+class Readiness(Shape):
+    """Whether the process can serve; each check is `ok`, or what is wrong."""
+
+    status: Literal["ready", "not_ready"]
+    checks: dict[str, str]
+
+
 class Retried(Shape):
     """The job after `retry`, and how many tasks were reopened."""
 
@@ -242,4 +257,6 @@ ANSWERS = (
     Policy,
     PolicyList,
     Retried,
+    Health,
+    Readiness,
 )

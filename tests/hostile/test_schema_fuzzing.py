@@ -2,6 +2,7 @@
 
 import os
 import random
+from itertools import cycle
 
 import httpx
 import pytest
@@ -58,11 +59,14 @@ def test_without_its_token_nothing_but_the_public_addresses_answers(guarded):
 def test_ten_thousand_requests_find_nothing(door, request, tmp_path):
     gateway = request.getfixturevalue(door)
     token = TOKEN if door == "guarded" else None
-    cases, links, examples = 0, 0, 60
+    fuzzed = fuzz(gateway.http, tmp_path, examples=60, seed=seed(), token=token)
+    check(fuzzed, gateway.http)
+    cases = fuzzed.cases
+    rounds = cycle(("stateful", "stateful", "fuzzing"))
     while cases < SOAK_CASES:
-        fuzzed = fuzz(gateway.http, tmp_path, examples=examples, seed=seed(), token=token)
-        check(fuzzed, gateway.http)
+        fuzzed = fuzz(
+            gateway.http, tmp_path, examples=40, seed=seed(), token=token, phases=next(rounds)
+        )
+        assert fuzzed.report["failures"] == fuzzed.report["errors"] == [], fuzzed.output
         cases += fuzzed.cases
-        links = max(links, fuzzed.links_covered())
-        print(f"{door}: {cases:,} requests, {links} links followed")
-    assert links > 20
+        print(f"{door}: {cases:,} requests")

@@ -38,7 +38,7 @@ def test_every_operation_says_what_can_go_wrong(document):
             responses = operation["responses"]
             assert {"400", "405", "413", "415", "500", "503"} <= set(responses), (address, method)
             for status, answer in responses.items():
-                if int(status) >= 400:
+                if int(status) >= 400 and address != "/readyz":
                     assert answer["$ref"].startswith("#/components/responses/")
     for answer in document["components"]["responses"].values():
         assert list(answer["content"]) == ["application/problem+json"]
@@ -92,8 +92,11 @@ def test_the_error_reference_lists_every_code_with_its_statuses():
 
 
 @pytest.mark.django_db
-def test_the_schema_is_served_and_can_be_browsed_without_the_internet():
+def test_the_schema_is_served_and_can_be_browsed_without_the_internet(settings):
     gateway = Gateway()
+    open_door = gateway.get("/v1/openapi.json").json()
+    assert "securitySchemes" not in open_door["components"]
+    settings.DAEF_API_TOKENS = "t:tenant:*"
     served = gateway.get("/v1/openapi.json").content.decode()
     assert served == (REFERENCE / "openapi.json").read_text(encoding="utf-8")
     page = gateway.get("/v1/docs").content.decode()
@@ -104,5 +107,5 @@ def test_the_schema_is_served_and_can_be_browsed_without_the_internet():
 @pytest.mark.django_db
 def test_the_schema_is_made_once_for_all_who_ask(monkeypatch):
     first = Gateway().get("/v1/openapi.json").content
-    monkeypatch.setattr("jobs.api.docs.openapi_text", lambda: "made again")
+    monkeypatch.setattr("jobs.api.docs.openapi_text", lambda **_: "made again")
     assert Gateway().get("/v1/openapi.json").content == first
