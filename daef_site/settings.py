@@ -277,14 +277,18 @@ LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "text": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"},
+        "text": {"()": "daef_site.logs.TextFormatter"},
         "json": {"()": "daef_site.logs.JsonFormatter"},
     },
+    "filters": {"without_trace": {"()": "daef_site.logs.WithoutTrace"}},
     "handlers": {
         "console": {
             "class": "logging.StreamHandler",
             "formatter": env.choice("DAEF_LOG_FORMAT", ("text", "json"), "text"),
         }
+    },
+    "loggers": {
+        "django.security.DisallowedHost": {"filters": ["without_trace"]},
     },
     "root": {"handlers": ["console"], "level": "INFO"},
 }

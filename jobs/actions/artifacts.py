@@ -69,7 +69,7 @@ def write(owner: int, share: Share, media_type: str, chunks: Iterable[bytes]) ->
         return store_blob(
             stream=spool,  # type: ignore[arg-type]  # has all of BinaryIO that is used
             tenant=tenant,
-            media_type=media_type[:100] or "application/octet-stream",
+            media_type=media_type or "application/octet-stream",
             now=timezone.now(),
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from typing import ClassVar
+from typing import ClassVar, get_args
 
 from django.http import HttpResponse, HttpResponseBase
 from rest_framework.request import Request
@@ -14,7 +14,7 @@ from jobs.api.base import ApiView, answer, now
 from jobs.api.operation import READ_PROBLEMS, WRITE_PROBLEMS, Answer, Operation
 from jobs.api.query import PAGE, TENANT, Choice, Text
 from jobs.api.streams import in_pieces
-from jobs.api.upload import FORM_TYPE, MAX_FILE_BYTES, PURPOSES, RAW_TYPES, received
+from jobs.api.upload import FORM_TYPE, MAX_FILE_BYTES, PURPOSES, RAW_TYPES, FileType, received
 from jobs.queries.artifacts import read_chunks
 from jobs.queries.files import file_document, find_file, list_files
 
@@ -87,7 +87,10 @@ class FileContentView(ApiView):
 
     scope = "tenant"
     operations: ClassVar = {
-        "get": Operation("Download a file", (Answer(media_types=RAW_TYPES),)),
+        "get": Operation(
+            "Download a file",
+            (Answer(media_types=get_args(FileType), headers=("Content-Disposition",)),),
+        ),
     }
 
     def get(self, request: Request, file: str) -> HttpResponseBase:

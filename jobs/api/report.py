@@ -57,7 +57,8 @@ class ResultsView(ApiView):
     scope = "tenant"
     operations: ClassVar = {
         "get": Operation(
-            "Stream a job's results", (Answer(media_types=("application/x-ndjson",)),)
+            "Stream a job's results",
+            (Answer(media_types=("application/x-ndjson",), headers=("Content-Disposition",)),),
         ),
     }
 

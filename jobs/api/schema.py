@@ -19,6 +19,8 @@ from jobs.api.schema_links import add_links
 from jobs.api.words import NAMES, PLACES
 
 REFERENCE: Final = "#/components/schemas/{name}"
+ANY_TAG: Final = "\\*"
+TAG: Final = '"[!#-+\\-.-~]{0,128}"'
 HEADERS: Final[dict[str, dict[str, Any]]] = {
     "Idempotency-Key": {
         "description": "Repeats of the request with the same key and body make one job (24 hours).",
@@ -26,7 +28,7 @@ HEADERS: Final[dict[str, dict[str, Any]]] = {
     },
     "If-Match": {
         "description": "Change the object only in a state that has one of these ETags.",
-        "schema": {"type": "string"},
+        "schema": {"type": "string", "pattern": f"^({ANY_TAG}|{TAG}( *, *{TAG})*)$"},
     },
     "If-None-Match": {
         "description": "`*`: make the object only where there is none.",

@@ -103,12 +103,13 @@ WITH_TEXT: Final = {"pattern": "^[^\\u0000]*[^\\s\\u0000][^\\u0000]*$"}
 FORMS: Final[dict[str, Any]] = {
     "FileForm": {
         "title": "FileForm",
-        "description": "A file as a form sends it; the fields are the query parameters' equals.",
+        "description": "A file as a form sends it; its fields go before the query's parameters.",
         "type": "object",
         "properties": {
             "file": {"type": "string", "format": "binary", "minLength": 1},
             "purpose": {"enum": list(get_args(FilePurpose))},
-            "tenant": {"type": "string", "pattern": f"^{TENANT_NAME.pattern}$"},
+            # A form has text only, and `null` is the name of a tenant as any other.
+            "tenant": {"type": ["string", "null"], "pattern": f"^{TENANT_NAME.pattern}$"},
         },
         "required": ["file"],
         "additionalProperties": False,

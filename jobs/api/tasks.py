@@ -16,6 +16,9 @@ from jobs.queries.lookup import find_job, task_of
 from jobs.queries.tasks import list_tasks, task_document
 from jobs.states import TaskStatus
 
+ARTIFACT_TYPES = ("application/octet-stream", "application/json", "application/x-npz")
+"""As what a blob is answered: agents name its type, and nothing that a browser would run."""
+
 FILTERS: dict[str, Parameter] = {
     **PAGE,
     "status": Choice(tuple(status.value for status in TaskStatus)),
@@ -58,7 +61,7 @@ class TaskArtifactView(ApiView):
     operations: ClassVar = {
         "get": Operation(
             "Read the artifact of a task's result",
-            (Answer(media_types=("application/octet-stream",)),),
+            (Answer(media_types=ARTIFACT_TYPES, headers=("Content-Disposition",)),),
         ),
     }
 
@@ -66,7 +69,11 @@ class TaskArtifactView(ApiView):
         """Stream the blob; one chunk is in memory."""
         found = find_job(job, self.actor, private=True)
         artifact = result_artifact(task_of(found, task))
-        response = in_pieces(read_chunks(artifact.tenant_id, artifact.sha256), artifact.media_type)
+        known = artifact.media_type in ARTIFACT_TYPES
+        response = in_pieces(
+            read_chunks(artifact.tenant_id, artifact.sha256),
+            artifact.media_type if known else ARTIFACT_TYPES[0],
+        )
         response["Content-Length"] = str(artifact.size_bytes)
         response["Content-Disposition"] = f'attachment; filename="{task}-artifact"'
         response["X-Content-Type-Options"] = "nosniff"

@@ -1,5 +1,6 @@
 """WorkerService: what agents call. Each method parses, checks, calls one action, renders."""
 
+import re
 import time
 import uuid
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ from queueing.rq_client import queue_name
 MAX_OUTCOMES = 1_000
 MAX_HELD = 10_000
 MAX_SLOTS = 1_024
+MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+", re.ASCII)
 MAX_TICKETS = 2**53
 """Beyond it the sums, which are floating point, would not count by one."""
 
@@ -127,7 +129,7 @@ class WorkerService(worker_pb2_grpc.WorkerServiceServicer):
         sha256, size = artifacts.write(
             worker.pk,
             fleet.Share(first.task_id, first.lease_epoch),
-            first.media_type,
+            _media_type(first.media_type),
             _data(first, requests),
         )
         return worker_pb2.WriteArtifactResponse(sha256=sha256, size_bytes=size)
@@ -184,6 +186,12 @@ def _only_tenant(context: Any) -> int | None:
     (name,) = names
     assert TENANT_NAME.fullmatch(name)
     return int(Tenant.objects.get_or_create(name=name)[0].pk)
+
+
+def _media_type(given: str) -> str:
+    if given and (len(given) > 100 or MEDIA_TYPE.fullmatch(given) is None):
+        raise InvalidRequest.field("media_type", "write it as type/subtype, at most 100 characters")
+    return given
 
 
 def _data(first: Any, rest: Iterator[Any]) -> Iterator[bytes]:
