@@ -21,7 +21,6 @@ from tests.faults.till import till
 from tests.faults.verdict import Verdict
 from tests.faults.watch import FaultLog, Watch
 
-DRAIN_SECONDS = 45.0
 START_SECONDS = 60.0
 TICK_SECONDS = 0.05
 LULL = 4
@@ -49,6 +48,8 @@ class Plan:
     backlog: int = 600
     between_seconds: float = 0.9
     density: float = 0.25
+    drain_seconds: float = 45.0
+    """How long after the last fault everything that was accepted may take to end."""
 
     def with_seed(self, seed: int) -> "Plan":
         """The same plan with another seed."""
@@ -66,6 +67,7 @@ LONG = Plan(
     backlog=4_000,
     slots=16,
     between_seconds=3.0,
+    drain_seconds=180.0,
 )
 
 
@@ -190,10 +192,7 @@ class Storm:
         return min(self._pace.expovariate(1 / mean), 3 * mean)
 
     def drain(self) -> float:
-        """No more faults: everything that was accepted has to end within DRAIN_SECONDS.
-
-        Answers how many seconds that took, -1 for never.
-        """
+        """No more faults; answers in how many seconds everything ended, -1 for not in time."""
         began = time.monotonic()
         self._load.stop.set()
         self._operator.stop.set()
@@ -205,7 +204,8 @@ class Storm:
         def quiet() -> bool:
             return not self._load.alive() and self._watch.open() == 0
 
-        return time.monotonic() - began if wait_until(quiet, DRAIN_SECONDS, tend) else -1.0
+        ended = wait_until(quiet, self._plan.drain_seconds, tend)
+        return time.monotonic() - began if ended else -1.0
 
     def _is_complete(self) -> bool:
         """Whether every kind of fault has been there, and every point has fired."""
