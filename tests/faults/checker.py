@@ -48,6 +48,7 @@ def check(
         check_histories(verdict, ask, cluster.data, orders)
         check_tables(verdict, ask, cluster.data, orders)
         _count_faults(verdict, ask, fired)
+    verdict.found("runners that outlived their agent", cluster.outlived)
     _check_answers(verdict)
     _check_logs(verdict, cluster)
     said = cluster.verify()

@@ -1,5 +1,6 @@
 """A fabric of real processes that can be killed one by one, on stores and networks of its own."""
 
+import contextlib
 import os
 import random
 import secrets
@@ -27,6 +28,9 @@ MIGRATE = (
     "import os, django; os.environ['DJANGO_SETTINGS_MODULE'] = 'daef_site.settings'; "
     "django.setup(); from daef_site.migrations_lock import apply_migrations; apply_migrations()"
 )
+ORPHAN_SECONDS = 3.0
+"""How long a runner may outlive its agent; it should be gone at once."""
+
 GATEWAYS = 2
 CONTROL_PLANES = 2
 AGENTS = 3
@@ -38,8 +42,16 @@ class Cluster:
     """Everything that runs. All is started by the caller's thread, which must be the main one."""
 
     def __init__(
-        self, data: Path, *, seed: int, lease_seconds: float, slots: int, arming: Arming
+        self,
+        data: Path,
+        *,
+        seed: int,
+        lease_seconds: float,
+        slots: int,
+        arming: Arming,
+        longest_stop: float,
     ) -> None:
+        self.longest_stop = longest_stop
         self.data = data
         self.lease_seconds = lease_seconds
         self.slots = slots
@@ -58,6 +70,10 @@ class Cluster:
         self.runs_elsewhere: Callable[[int], bool] = lambda _pid: False
         """Whether a task that the agent of this pid lost runs under another lease by now."""
 
+        self.outlived: list[str] = []
+        """Runners that were still there some seconds after their agent was killed."""
+
+        self._orphans: dict[int, float] = {}
         self.later: list[tuple[float, Callable[[], object]]] = []
         """What ends a fault that lasts, and when (monotonic seconds)."""
 
@@ -186,6 +202,7 @@ class Cluster:
         """Start again what has died, wake what has slept long enough (``now``: monotonic)."""
         self._end_faults(now)
         found = sessions()
+        self._look_after_orphans(now, found)
         for member in self.members:
             if member.has_died():
                 self._tend_dead(member, now)
@@ -204,11 +221,25 @@ class Cluster:
     def _tend_dead(self, member: Member, now: float) -> None:
         if not member.restart_at:
             assert member.process is not None
-            children.kill_session(member.process)
+            if member.role == "worker":
+                # Nobody ends its runner: that has to notice by itself.
+                self._orphans[member.process.pid] = now + ORPHAN_SECONDS
+            else:
+                children.kill_session(member.process)
             member.stopped.clear()
             member.restart_at = now + self._random.uniform(0.0, 0.3)
         elif now >= member.restart_at:
             self._launch(member)
+
+    def _look_after_orphans(self, now: float, found: dict[int, list[int]]) -> None:
+        for session in [each for each, until in self._orphans.items() if until <= now]:
+            del self._orphans[session]
+            for pid in found.get(session, ()):
+                with contextlib.suppress(psutil.Error):
+                    left = psutil.Process(pid)
+                    if left.status() != psutil.STATUS_ZOMBIE:
+                        self.outlived.append(" ".join(left.cmdline())[-100:])
+                        left.kill()
 
     def _tend_stopped(self, member: Member, now: float, found: dict[int, list[int]]) -> None:
         for process in member.tree(found):
@@ -282,8 +313,10 @@ class Cluster:
 
     def stop(self) -> None:
         """End every process that was started."""
+        found = sessions()
         for member in self.members:
             member.end()
+        self._look_after_orphans(float("inf"), found)
         self.sidecar.close()
         self.network.close()
         self.disk.empty()

@@ -48,6 +48,9 @@ class Plan:
     backlog: int = 600
     between_seconds: float = 0.9
     density: float = 0.25
+    longest_stop: float = 1.5
+    """How long a store may stand still, in seconds."""
+
     drain_seconds: float = 45.0
     """How long after the last fault everything that was accepted may take to end."""
 
@@ -67,6 +70,7 @@ LONG = Plan(
     backlog=4_000,
     slots=16,
     between_seconds=3.0,
+    longest_stop=10.0,
     drain_seconds=180.0,
 )
 
@@ -93,6 +97,7 @@ def run(plan: Plan, data: Path) -> Verdict:
         lease_seconds=plan.lease_seconds,
         slots=plan.slots,
         arming=Arming(plan.seed, density=plan.density),
+        longest_stop=plan.longest_stop,
     )
     orders = Orders(plan.seed, batch=plan.batch, lease_seconds=plan.lease_seconds)
     with till() as address:

@@ -52,7 +52,7 @@ def _stop(store: str) -> Mischief:
         processes = _processes(cluster, store)
         stopped = [send(signal.SIGSTOP, each) for each in processes]
         # From a thread of its own: whoever tends the fabric may wait for this very store.
-        seconds = chance.uniform(0.5, 1.5)
+        seconds = chance.uniform(0.5, cluster.longest_stop)
         threading.Timer(seconds, lambda: [send(signal.SIGCONT, each) for each in processes]).start()
         return f"{seconds:.1f} s" if any(stopped) else ""
 
