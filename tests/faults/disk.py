@@ -1,10 +1,13 @@
 """A disk of its own for the database, so that it can be full: root can have one in memory."""
 
+import ctypes
 import os
 import shutil
 import subprocess
 from pathlib import Path
 
+# From linux/sched.h.
+CLONE_NEWNS = 0x00020000
 SIZE = "4g"
 ROOM_BYTES = 16 * 1024
 """What is left on a full disk: no whole block of a table or of the log fits twice."""
@@ -39,6 +42,8 @@ class Disk:
         if os.geteuid() != 0:
             return "only root may mount a file system of a size"
         try:
+            _leave_mounts()
+            self._run("mount", "--make-rprivate", "/")
             self._run(
                 *("mount", "-t", "tmpfs", "-o", f"size={SIZE},mode=0755"),
                 *("daef-faults", str(self.folder)),
@@ -49,3 +54,13 @@ class Disk:
 
     def _run(self, *command: str) -> None:
         subprocess.run(command, check=True, capture_output=True, timeout=10)
+
+
+def _leave_mounts() -> None:
+    """Let this thread, and what it starts, have mounts of their own.
+
+    Nobody else sees them, and they are gone with the last of these processes, however that ends.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(CLONE_NEWNS) != 0:
+        raise OSError(ctypes.get_errno(), "unshare")
