@@ -122,6 +122,9 @@ def peer_address(peer: str) -> str:
 
 
 def _refuse(context: Any, error: Exception) -> None:
+    if isinstance(error, grpc.RpcError):
+        # Not one of ours: the caller left in the middle of what it was sending.
+        context.abort(grpc.StatusCode.CANCELLED, "the caller has gone")
     told = as_daef_error(error)
     if isinstance(told, InternalError):
         logger.error("an RPC failed", exc_info=error)

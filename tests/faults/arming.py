@@ -30,9 +30,9 @@ ROLES = {
 """The points that processes of a role pass; the migrator's own is fired at the start of a run."""
 
 RARE = {
-    "gateway.after_validate": 8,
-    "gateway.after_insert_before_commit": 8,
-    "gateway.after_commit_before_reply": 8,
+    "gateway.after_validate": 6,
+    "gateway.after_insert_before_commit": 6,
+    "gateway.after_commit_before_reply": 6,
     "ticketer.after_select": 6,
     "ticketer.after_push": 4,
     "ticketer.due_before_commit": 2,
@@ -45,7 +45,7 @@ RARE = {
 }
 """Points that are passed seldom: the highest hit at which they fire. For others it is OFTEN."""
 
-OFTEN = 120
+OFTEN = 60
 
 
 FIRST_SUBMISSIONS = 10
@@ -63,17 +63,18 @@ class Arming:
         """The value of ``DAEF_FAULTS`` for the next start of a process of this role.
 
         Points that have never fired are armed always, others as often as ``density`` says. In the
-        ``first`` processes half of all points are, and a gateway's fire some hits later: the first
-        submissions come before there is any work to disturb.
+        ``first`` processes half of them are; all in gateways, which end seldom, where they fire
+        some hits later: the first submissions come before there is any work to disturb.
         """
         if self.over:
             return ""
         later = FIRST_SUBMISSIONS if first and role == "gateway" else 0
+        unheard = 0.5 if first and role != "gateway" else 1.0
         chances = {point: self._random.random() for point in ROLES[role]}
         return ",".join(
             self._entry(point, later)
             for point, chance in chances.items()
-            if chance < (0.5 if first else self._density if point in fired else 1.0)
+            if chance < (self._density if point in fired else unheard)
         )
 
     def _entry(self, point: str, later: int) -> str:

@@ -183,9 +183,22 @@ class Cluster:
         self._add(name, "worker", command, environment, wrong=number % 2 == 0)
 
     def _launch(self, member: Member) -> None:
+        first = not member.starts
+        member.start(self.arming.draw(member.role, self.points_fired(), first=first))
+
+    def points_fired(self) -> set[str]:
+        """The fault points that have fired so far."""
         marks = (self.data / "faults.fired").glob("*")
-        fired = {mark.name.partition(".")[2] for mark in marks}
-        member.start(self.arming.draw(member.role, fired, first=not member.starts))
+        return {mark.name.partition(".")[2] for mark in marks}
+
+    def role_to_arm(self) -> str:
+        """A role with a point that never fired and that none of its processes is armed with."""
+        fired = self.points_fired()
+        for role, points in ROLES.items():
+            armed = " ".join(member.armed for member in self.members if member.role == role)
+            if any(point not in fired and point not in armed for point in points):
+                return role
+        return ""
 
     # ── what the nemesis asks for ─────────────────────────────────────────────────────────────────
 

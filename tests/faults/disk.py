@@ -9,6 +9,7 @@ from pathlib import Path
 # From linux/sched.h.
 CLONE_NEWNS = 0x00020000
 SIZE = "4g"
+TRIES = 5
 ROOM_BYTES = 16 * 1024
 """What is left on a full disk: no whole block of a table or of the log fits twice."""
 
@@ -22,10 +23,17 @@ class Disk:
         self.reason = self._mount()
         """Why it cannot be filled; empty where it can."""
 
-    def fill(self) -> None:
-        """Leave no room to write."""
-        used = shutil.disk_usage(self.folder).used
-        self._run("mount", "-o", f"remount,size={used + ROOM_BYTES}", str(self.folder))
+    def fill(self) -> bool:
+        """Leave no room to write; whether that could be done."""
+        for _ in range(TRIES):
+            used = shutil.disk_usage(self.folder).used
+            try:
+                self._run("mount", "-o", f"remount,size={used + ROOM_BYTES}", str(self.folder))
+            except subprocess.CalledProcessError:
+                # More was written meanwhile than there is to be room for.
+                continue
+            return True
+        return False
 
     def empty(self) -> None:
         """Have room again; does nothing where it was never full."""

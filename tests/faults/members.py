@@ -41,6 +41,9 @@ class Member:
     process: subprocess.Popen[bytes] | None = None
     starts: int = 0
     restart_at: float = 0.0
+    armed: str = ""
+    """What it was last started with."""
+
     stopped: dict[int, Nap] = field(default_factory=dict)
     """Pids found stopped."""
 
@@ -48,6 +51,7 @@ class Member:
         """Start it with these faults armed."""
         self.starts += 1
         self.restart_at = 0.0
+        self.armed = faults
         environment = self.environment | ({"DAEF_FAULTS": faults} if faults else {})
         environment |= self.clock.environment() if self.clock else {}
         self.process = children.spawn(

@@ -23,8 +23,6 @@ from tests.faults.watch import FaultLog, Watch
 
 START_SECONDS = 60.0
 TICK_SECONDS = 0.05
-LULL = 4
-"""How much seldomer faults fall when only tasks are missing."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +30,8 @@ class Plan:
     """What a run is: its seed, how long faults fall, how many tasks, how dense it all is.
 
     Faults fall for ``seconds``, and longer, up to ``latest`` of them, until every kind has been
-    there, every point has fired, and there are ``tasks`` tasks. Where only tasks are missing they
-    fall less often.
+    there, every point has fired, and there are ``tasks`` tasks. Once every kind has been there
+    they fall less often.
     """
 
     seed: int
@@ -47,6 +45,9 @@ class Plan:
     batch: int = 50
     backlog: int = 600
     between_seconds: float = 0.9
+    lull: float = 3.0
+    """How much seldomer faults fall once every kind has been there."""
+
     density: float = 0.25
     longest_stop: float = 1.5
     """How long a store may stand still, in seconds."""
@@ -70,6 +71,7 @@ LONG = Plan(
     backlog=4_000,
     slots=16,
     between_seconds=3.0,
+    lull=1.0,
     longest_stop=10.0,
     drain_seconds=180.0,
 )
@@ -180,21 +182,21 @@ class Storm:
         """Strike again and again."""
         began = next_strike = time.monotonic()
         while (now := time.monotonic()) < began + self._plan.latest:
-            complete = now > began + self._plan.seconds and self._is_complete()
-            if complete and self._watch.stored() >= self._plan.tasks:
+            if now > began + self._plan.seconds and self._is_enough():
                 break
             self._cluster.tend(now)
             self._throttle()
             if now >= next_strike:
-                next_strike = now + self._strike() * (LULL if complete else 1)
+                next_strike = now + self._strike()
             time.sleep(TICK_SECONDS)
 
     def _strike(self) -> float:
         """One fault; answers how many seconds to wait before the next."""
-        if not self.nemesis.strike():
+        lull = not self.nemesis.due
+        if not self.nemesis.strike(self._cluster.role_to_arm() if lull else ""):
             return 0.2
-        mean = self._plan.between_seconds
-        return min(self._pace.expovariate(1 / mean), 3 * mean)
+        mean = self._plan.between_seconds * (self._plan.lull if lull else 1)
+        return min(self._pace.expovariate(1 / mean), 2 * mean)
 
     def drain(self) -> float:
         """No more faults; answers in how many seconds everything ended, -1 for not in time."""
@@ -212,13 +214,12 @@ class Storm:
         ended = wait_until(quiet, self._plan.drain_seconds, tend)
         return time.monotonic() - began if ended else -1.0
 
-    def _is_complete(self) -> bool:
-        """Whether every kind of fault has been there, and every point has fired."""
-        return not self.nemesis.due and not set(POINTS) - self._points_fired()
-
-    def _points_fired(self) -> set[str]:
-        marks = (self._cluster.data / "faults.fired").glob("*")
-        return {mark.name.partition(".")[2] for mark in marks}
+    def _is_enough(self) -> bool:
+        return (
+            not self.nemesis.due
+            and self._watch.stored() >= self._plan.tasks
+            and self._cluster.points_fired() >= set(POINTS)
+        )
 
     def _throttle(self) -> None:
         if self._watch.open() > self._plan.backlog:

@@ -1,6 +1,7 @@
 """The agents' door over a real gRPC server: access, errors, leases, artifacts."""
 
 import json
+import threading
 
 import grpc
 import pytest
@@ -175,6 +176,28 @@ def test_a_large_result_is_an_artifact_that_dependents_can_read(channel):
     (parent,) = [json.loads(line) for line in agent.read(collector, "parents").splitlines()]
     assert parent["sha256"] == sha256
     assert agent.read(collector, sha256) == blob
+
+
+def test_an_agent_that_leaves_while_it_sends_an_artifact_is_no_error_of_ours(channel, caplog):
+    submit_echo(1)
+    agent = Agent(channel)
+    (task,) = agent.claim()
+    asked, over = threading.Event(), threading.Event()
+
+    def chunks():
+        yield worker_pb2.WriteArtifactRequest(
+            worker_id=agent.worker_id, task_id=task.task_id, lease_epoch=task.lease_epoch, data=b"1"
+        )
+        asked.set()
+        over.wait(10)
+
+    call = agent.stub.WriteArtifact.future(chunks(), metadata=agent.metadata, timeout=10)
+    assert asked.wait(10)
+    call.cancel()
+    over.set()
+    # The next call is served, and by then the one that was left has ended.
+    until(lambda: agent.write(task, b"2") and other_sessions() == 0)
+    assert "an RPC failed" not in caplog.text
 
 
 def test_nothing_can_be_read_or_written_without_the_lease(channel):

@@ -19,6 +19,8 @@ from tests.faults.mischief.stores import STORES
 KINDS: dict[str, Kind] = {**PROCESSES, **STORES, **NETWORKS, **FORGERIES}
 """Every fault from outside."""
 
+KILL = {"gateway": "kill gateway", "controlplane": "kill control plane", "worker": "kill agent"}
+
 
 def missing(cluster: Cluster) -> dict[str, str]:
     """The faults that cannot be had on this machine, and why."""
@@ -40,9 +42,12 @@ class Nemesis:
         # What takes longest to recover from leaves room for the others first.
         self.due.sort(key="kill everything".__eq__)
 
-    def strike(self) -> str:
-        """One fault; its name, or nothing when it found nothing to hit."""
-        name = self._next()
+    def strike(self, doomed: str = "") -> str:
+        """One fault; its name, or nothing when it found nothing to hit.
+
+        Where a role is ``doomed``, one of its processes dies, to be started with its points armed.
+        """
+        name = KILL[doomed] if doomed else self._next()
         try:
             hit = KINDS[name].act(self._cluster, self._random)
         except (redis.RedisError, QueueUnavailable, psycopg.Error, grpc.RpcError, OSError):

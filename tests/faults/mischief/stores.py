@@ -114,9 +114,8 @@ def hold_rows(cluster: Cluster, chance: random.Random) -> str:
 
 def fill_disk(cluster: Cluster, chance: random.Random) -> str:
     """PostgreSQL has no room left for a moment."""
-    if cluster.disk.reason:
+    if cluster.disk.reason or not cluster.disk.fill():
         return ""
-    cluster.disk.fill()
     cluster.after(chance.uniform(0.8, 1.5), cluster.disk.empty)
     return "no room"
 
