@@ -23,7 +23,8 @@ HISTOGRAMS = {
 
 # The task is found by its row address, looked up by key: steady whatever the planner believes of
 # the table's size. Everything else hangs on the rows that passed the fence. Settled tasks leave
-# their lease, and an empty lease leaves the table.
+# their lease, and an empty lease leaves the table: whether it is empty is asked under its lock,
+# since others may settle what else it holds at this moment.
 END_SHARES = f"""
 with o as materialized (
     select o.*, (select x.ctid from task x where x.id = o.id) as address,
@@ -76,14 +77,16 @@ with o as materialized (
     select t.id, t.job_id, t.tenant_id, t.kind, coalesce(t.error_code, '{UNKNOWN}'),
         coalesce(t.error_message, ''), t.fingerprint, clock_timestamp()
     from t where t.status = 'DeadLettered'
+), k as materialized (
+    select l.id, l.task_ids <@ array(select t.id from t) as done from lease l
+    where l.owner = any(%(owners)s::bigint[]) and l.task_ids && array(select t.id from t)
+    order by l.id for update
 ), lu as (
     update lease l set task_ids = array(
         select x from unnest(l.task_ids) x where x <> all(array(select t.id from t)) order by x)
-    where l.owner = any(%(owners)s::bigint[]) and l.task_ids && %(ids)s::bigint[]
-        and not l.task_ids <@ array(select t.id from t)
+    from k where l.id = k.id and not k.done
 ), ld as (
-    delete from lease l
-    where l.owner = any(%(owners)s::bigint[]) and l.task_ids <@ array(select t.id from t)
+    delete from lease l using k where l.id = k.id and k.done
 ), y as (
     insert into tally (name, labels, amounts, happened_at)
     select 'attempts', array[g.pool_id::text, g.priority::text, g.kind, g.outcome, g.code,
@@ -214,7 +217,6 @@ def end_shares(shares: Sequence[ShareEnd]) -> list[EndedShare]:
     """End these shares where they are still held; the others are missing from the answer."""
     ordered = sorted(map(_marked, shares))
     parameters = columns(ordered, ShareEnd._fields)
-    parameters["ids"] = integers(share.id for share in ordered)
     parameters["owners"] = integers(sorted({share.owner for share in ordered}))
     parameters |= HISTOGRAMS
     return [EndedShare(*row) for row in fetch(END_SHARES, parameters)]

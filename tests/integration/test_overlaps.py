@@ -8,7 +8,7 @@ from jobs.actions import control
 from jobs.actions.spawning import SpawnOrder
 from jobs.actions.transactions import in_transaction
 from jobs.errors import RequestInFlight, StateConflict
-from jobs.models import Job, Task
+from jobs.models import Job, Lease, Task
 from jobs.transitions.sql import fetch
 from tests.integration.overlap import overlapping
 from tests.integration.scenario import (
@@ -48,6 +48,15 @@ def test_the_second_of_two_parents_that_end_together_unblocks_their_child():
     first, second = one.claim(1), other.claim(1)
     overlapping(lambda: one.succeed(first), lambda: other.succeed(second))
     assert statuses(job) == ["Succeeded", "Succeeded", "Queued"]
+
+
+def test_two_tasks_of_one_lease_that_end_together_leave_no_lease_behind():
+    submit_echo(2)
+    hand = register()
+    first, second = hand.claim(2)
+    assert overlapping(lambda: hand.succeed([first]), lambda: hand.succeed([second]))
+    assert integrity.check_all() == []
+    assert not Lease.objects.exists()
 
 
 def test_the_second_of_two_last_tasks_that_end_together_ends_the_job():
