@@ -1,16 +1,23 @@
 """Child processes that end with us, and the end of processes we started. Never imports Django."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+import psutil
 
 _LAUNCHER = Path(__file__).with_name("launcher.py")
 # A log larger than this many bytes is moved to NAME.log.1 and begun anew.
 LOG_BYTES = 10 * 2**20
+# How long a dead child's descendants get to notice that they are alone.
+_LINGER_SECONDS = 5.0
+_POLL_SECONDS = 0.05
 
 
 def spawn(
@@ -58,17 +65,67 @@ def end(
     grace_seconds: float = 10,
     asked: bool = False,
 ) -> None:
-    """Ask the child to end (unless it was ``asked`` before), wait, kill its session if it stays."""
+    """Ask the child to end (unless it was ``asked`` before), wait, kill its session if it stays.
+
+    Returns when its descendants are gone too: PostgreSQL's backends lead sessions of their own, and
+    outlive their postmaster for a moment.
+    """
+    family = _descendants(process)
     if process.poll() is None:
         if not asked:
             process.send_signal(by)
-        try:
-            process.wait(grace_seconds)
-        except subprocess.TimeoutExpired:
+        if not _ends(process, grace_seconds, family):
             kill_session(process)
     # What the child itself started shares its session; nothing of that may stay.
     kill_session(process)
     process.wait()
+    _outlive(family)
+
+
+def _ends(
+    process: subprocess.Popen[bytes], grace_seconds: float, family: set[psutil.Process]
+) -> bool:
+    """Whether it ends within the grace; its descendants until then are added to ``family``."""
+    deadline = time.monotonic() + grace_seconds
+    while time.monotonic() < deadline:
+        family |= _descendants(process)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_POLL_SECONDS)
+            return True
+    return False
+
+
+def _descendants(process: subprocess.Popen[bytes]) -> set[psutil.Process]:
+    try:
+        return set(psutil.Process(process.pid).children(recursive=True))
+    except psutil.Error:
+        return set()
+
+
+def _outlive(family: set[psutil.Process]) -> None:
+    """Wait until all of them have ended; kill those that do not do so by themselves."""
+    if not _gone(family):
+        for each in filter(_lives, family):
+            with contextlib.suppress(psutil.Error):
+                each.kill()
+        _gone(family)
+
+
+def _gone(family: set[psutil.Process]) -> bool:
+    """Whether all of them end within the time that is left to them."""
+    deadline = time.monotonic() + _LINGER_SECONDS
+    while alive := any(map(_lives, family)):
+        if time.monotonic() > deadline:
+            break
+        time.sleep(_POLL_SECONDS)
+    return not alive
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
 
 
 def kill_session(process: subprocess.Popen[bytes]) -> None:

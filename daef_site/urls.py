@@ -6,8 +6,8 @@ from django.urls import include, path
 from daef_site import first_login, health
 
 urlpatterns = [
-    path("healthz", health.HealthView.as_view()),
-    path("readyz", health.ReadinessView.as_view()),
+    path("healthz", health.HealthView.as_view(), name="healthz"),
+    path("readyz", health.ReadinessView.as_view(), name="readyz"),
     path("admin/once/", include(first_login.urlpatterns)),
     path("admin/", admin.site.urls),
     path("v1/", include("jobs.api.urls")),
