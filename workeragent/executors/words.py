@@ -40,13 +40,17 @@ SUBJECTS = _set_of(
 
 STOP_WORDS = (frozenset(ENGLISH_STOP_WORDS) - SUBJECTS) | GREETINGS | CONTRACTIONS | FILLERS
 
-_ADDRESS = re.compile(r"\S+@\S+|\w+://\S+|www\.\S+")
+# Each alternative begins where a word does: tried at every letter of a long one, as in a picture
+# that was pasted as text, they would take hours.
+_ADDRESS = re.compile(r"(?<!\S)\S+@\S+|\b\w+://\S+|www\.\S+")
 _WORD = re.compile(r"[^\W_]+")
 _ENDINGS = (
     *("ications", "ication", "ations", "ation", "ments", "ment", "ions", "ion", "ings", "ing"),
     *("ied", "ies", "ers", "er", "ed", "es", "al", "ly", "s", "y", "e"),
 )
 _SHORTEST_STEM = 3
+_LONGEST_WORD = 50
+"""Letters; what is longer is data, and its endings would be taken off one by one."""
 
 
 def content_words(text: str) -> list[str]:
@@ -57,7 +61,7 @@ def content_words(text: str) -> list[str]:
 
 def is_content(word: str) -> bool:
     """Whether the lower-case word says something about a subject."""
-    return len(word) > 1 and word.isalpha() and word not in STOP_WORDS
+    return 1 < len(word) <= _LONGEST_WORD and word.isalpha() and word not in STOP_WORDS
 
 
 @lru_cache(maxsize=65_536)
