@@ -22,8 +22,16 @@ from access.models import FirstLogin
 LIFETIME: Final = timedelta(minutes=60)
 SECRET_BYTES: Final = 32
 OPERATOR_NAME: Final = "operator"
-CONTROL_PERMISSION: Final = "change_job"
-"""Django's permission on jobs that the console asks for before it cancels, suspends and so on."""
+CONTROLS: Final = (
+    "change_job",
+    "add_apitoken",
+    "change_apitoken",
+    "change_tenant",
+    "change_policy",
+    "change_modelendpoint",
+    "change_pool",
+)
+"""Django's permissions that the console asks for before it changes something."""
 
 
 def issue(*, now: datetime) -> str:
@@ -46,7 +54,7 @@ def redeem(secret: str, *, now: datetime) -> bool:
 
 
 def local_operator() -> User:
-    """Return the user ``operator`` without a password, who sees everything and controls jobs.
+    """Return the user ``operator`` without a password, who sees and may do everything.
 
     Raises NotAllowed where somebody made a user of that name with a password, or switched it off.
     """
@@ -75,7 +83,7 @@ def comes_from_this_machine(request: HttpRequest) -> bool:
 
 
 def _permissions() -> list[Permission]:
-    wanted = Q(codename__startswith="view_") | Q(codename=CONTROL_PERMISSION)
+    wanted = Q(codename__startswith="view_") | Q(codename__in=CONTROLS)
     ours = Q(content_type__app_label__in=("jobs", "access", "audit"))
     return list(Permission.objects.filter(wanted & ours))
 

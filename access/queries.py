@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Final
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from access.actors import ANY_TENANT, TENANT_PREFIX
 from access.errors import NoSuchToken
@@ -54,6 +54,37 @@ def list_tokens(*, now: datetime, limit: int, offset: int) -> dict[str, Any]:
         "limit": limit,
         "offset": offset,
     }
+
+
+def newest_tokens(
+    *, now: datetime, limit: int, state: str = "", before: int | None = None
+) -> list[ApiToken]:
+    """Return tokens that were made last, of one state or all, those before a row's id only."""
+    tokens = ApiToken.objects.filter(_in_state(state, now)).order_by("-id")
+    return list(tokens.filter(id__lt=before)[:limit] if before else tokens[:limit])
+
+
+def count_tokens(*, now: datetime, most: int) -> dict[str, int]:
+    """Return how many tokens are in each state, and how many active ones never expire.
+
+    Each count stops at ``most``.
+    """
+    never = _in_state(ACTIVE, now) & Q(expires_at=None)
+    asked = {state: _in_state(state, now) for state in (ACTIVE, EXPIRED, REVOKED)}
+    return {
+        name: ApiToken.objects.filter(which)[:most].count()
+        for name, which in {**asked, "never_expire": never}.items()
+    }
+
+
+def _in_state(state: str, now: datetime) -> Q:
+    """The condition of a state; of none where that is empty."""
+    in_time = Q(expires_at=None) | Q(expires_at__gt=now)
+    return {
+        ACTIVE: Q(revoked_at=None) & in_time,
+        EXPIRED: Q(revoked_at=None, expires_at__lte=now),
+        REVOKED: Q(revoked_at__isnull=False),
+    }.get(state, Q())
 
 
 def token_document(token: ApiToken, *, now: datetime) -> dict[str, Any]:

@@ -52,6 +52,7 @@ NAVIGATION: Final[list[dict[str, Any]]] = [
         "title": "Access",
         "items": [
             _item("Tenants", "apartment", "admin:access_tenant_changelist", "access.view_tenant"),
+            _item("Tokens", "key", "admin:access_apitoken_changelist", "access.view_apitoken"),
             _item("Policies", "shield", "admin:jobs_policy_changelist", "jobs.view_policy"),
         ],
     },

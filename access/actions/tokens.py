@@ -74,10 +74,7 @@ def _insert(trail: Trail, wish: TokenWish, scopes: list[str], now: datetime) -> 
         },
     )
     if not made:
-        raise AlreadyThere(
-            f"There is or was a token called {wish.name}; names are given once, so that records "
-            "stay clear. Take another name, for example with a number."
-        )
+        raise _taken(wish.name)
     expiry = row.expires_at.isoformat() if row.expires_at else "never"
     trail.record(
         Result.OK, {"prefix": row.prefix, "scopes": "|".join(scopes), "expires_at": expiry}
@@ -113,6 +110,21 @@ def _recordable(identifier: str) -> str:
     if TENANT_NAME.fullmatch(identifier):
         return identifier
     return shown_part(identifier) if SHAPE.match(identifier) else ""
+
+
+def checked_wish(wish: TokenWish, *, now: datetime) -> list[str]:
+    """Return the scopes of a token that could be made. Raises BadField and AlreadyThere."""
+    scopes = _checked(wish, list(wish.scopes), now)
+    if ApiToken.objects.filter(name=wish.name).exists():
+        raise _taken(wish.name)
+    return scopes
+
+
+def _taken(name: str) -> AlreadyThere:
+    return AlreadyThere(
+        f"There is or was a token called {name}; names are given once, so that records "
+        "stay clear. Take another name, for example with a number."
+    )
 
 
 def _checked(wish: TokenWish, scopes: list[str], now: datetime) -> list[str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from django import forms
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 
 from access.actors import METRICS, OPERATOR, Actor
@@ -123,6 +124,12 @@ def perform(move: Move, job: Job, *, actor: Actor, origin: Origin) -> str:
     reopened = move.act(job_id=job.pk, actor=actor, origin=origin)
     tasks = "" if reopened is None else f", {reopened:,} tasks are queued again"
     return f"{job_name(job.pk)} {move.told}{tasks}."
+
+
+def require(request: HttpRequest, permission: str) -> None:
+    """Raise PermissionDenied, which the page then says, without this permission of Django."""
+    if not request.user.has_perm(permission):
+        raise PermissionDenied(f"This needs the permission {permission}.")
 
 
 def staff_actor(request: HttpRequest) -> Actor:

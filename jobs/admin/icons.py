@@ -39,6 +39,9 @@ PATHS: Final = {
     "hour": '<path d="M7 3h10M7 21h10M8 3c0 5 8 5 8 9s-8 4-8 9M16 3c0 5-8 5-8 9s8 4 8 9"/>',
     "back": '<path d="M15 6l-6 6 6 6"/>',
     "chev": '<path d="M9 6l6 6-6 6"/>',
+    "plus": '<path d="M12 5v14M5 12h14"/>',
+    "copy": ('<rect x="9" y="9" width="11" height="11" rx="2"/><path d="M15 9V4H4v11h5"/>'),
+    "edit": '<path d="M4 20h4L19 9l-4-4L4 16zM13 7l4 4"/>',
     "audit": '<path d="M6 3h9l4 4v14H6zM9 12h7M9 16h7M9 8h3"/>',
     "coin": (
         '<circle cx="12" cy="12" r="9"/>'

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -22,6 +22,20 @@ register.filter("short_number", words.short_number)
 register.filter("duration", words.age)
 register.filter("plain_name", words.plain_name)
 register.filter("dollars", dollars)
+
+
+@register.filter
+def get(values: Mapping[str, Any] | None, name: str) -> Any:
+    """Return what a mapping holds under a name, None where nothing is."""
+    return values.get(name) if values else None
+
+
+@register.simple_tag
+def field_error(errors: Mapping[str, str], name: str) -> SafeString:
+    """Return the attributes of a field: what describes it, and that it is wrong where it is."""
+    wrong = mark_safe(' aria-invalid="true"') if name in errors else ""
+    return format_html('aria-describedby="{}-help"{}', name, wrong)
+
 
 BAR_PARTS = (
     ("succeeded", "ok-f"),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
+from access.queries import ACTIVE, EXPIRED, REVOKED
+from jobs.queries.overview import COUNTED_TO
 from jobs.queries.workers import LOST
 from jobs.states import AttemptOutcome, EventKind, JobStatus, TaskStatus, WorkerState
 
@@ -37,6 +39,9 @@ BADGES: Final[dict[str, Badge]] = {
     WorkerState.DRAINING: Badge("Draining", "hour", "warn"),
     WorkerState.GONE: Badge("Left", "slash"),
     LOST: Badge("Lost", "x", "bad"),
+    ACTIVE: Badge("Active", "check", "ok"),
+    EXPIRED: Badge("Expired", "clock"),
+    REVOKED: Badge("Revoked", "slash", "bad"),
 }
 """By the API's value; jobs, tasks, attempts and workers use the same word for the same thing."""
 
@@ -68,6 +73,11 @@ def short_number(value: int) -> str:
     if value < 100_000:
         return f"{value:,}"
     return f"{value / 1e6:.1f}{NARROW}M" if value >= 1_000_000 else f"{value / 1e3:.1f}{NARROW}k"
+
+
+def capped(count: int) -> str:
+    """Return a count that was made to one more than it is shown to."""
+    return f"{count:,}" if count <= COUNTED_TO else "10k+"
 
 
 def age(seconds: float | None) -> str:

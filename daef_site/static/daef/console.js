@@ -60,6 +60,15 @@
 
   document.addEventListener("DOMContentLoaded", () => {
     document.querySelectorAll("section[data-every]").forEach(follow);
+    document.querySelectorAll("button[data-copy]").forEach((button) => {
+      if (!navigator.clipboard) return;
+      button.hidden = false;
+      button.addEventListener("click", async () => {
+        await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
+        document.getElementById("copied").textContent = "copied";
+        button.lastChild.textContent = "Copied";
+      });
+    });
     // Filters apply when they are chosen; without this script their button does it.
     document.querySelectorAll("form[data-auto]").forEach((form) => {
       form.addEventListener("change", () => form.requestSubmit());
