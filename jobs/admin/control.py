@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from django import forms
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
+from django.template.response import TemplateResponse
 
 from access.actors import METRICS, OPERATOR, Actor
 from audit.events import Door, Origin
@@ -39,7 +40,7 @@ class Move:
     """One thing to do: its name in addresses, its words, and when it can be done.
 
     ``verb`` stands on the button, ``consequence`` above it, ``told`` in the message afterwards;
-    ``colour`` is the class of the button.
+    ``colour`` is the class of the button that leads to the confirm page.
     """
 
     name: str
@@ -130,6 +131,21 @@ def require(request: HttpRequest, permission: str) -> None:
     """Raise PermissionDenied, which the page then says, without this permission of Django."""
     if not request.user.has_perm(permission):
         raise PermissionDenied(f"This needs the permission {permission}.")
+
+
+def confirm_page(
+    request: HttpRequest, form: ReasonForm, context: dict[str, Any]
+) -> TemplateResponse:
+    """Return the page that asks for a reason; 400 where one was sent that will not do.
+
+    The context names the template ``about`` the thing, ``verb`` (with the thing's name, as on the
+    button), ``consequence``, the button's ``colour``, whether it is ``possible`` with what is said
+    where it is not, and where ``back`` leads.
+    """
+    status = 400 if form.is_bound else 200
+    words = {"title": context["verb"], "heading": f"{context['verb']}?", "carried": {}}
+    context = {**words, "form": form, **context}
+    return TemplateResponse(request, "console/confirm_page.html", context, status=status)
 
 
 def staff_actor(request: HttpRequest) -> Actor:

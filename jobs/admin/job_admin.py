@@ -5,16 +5,23 @@ from __future__ import annotations
 from typing import Any, Final
 
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
 
 from access.actors import SYSTEM
 from access.readonly_admin import ReadOnlyAdmin
 from jobs.admin import job_list, job_page
-from jobs.admin.control import MOVES, Move, ReasonForm, origin_of, perform, staff_actor
+from jobs.admin.control import (
+    MOVES,
+    Move,
+    ReasonForm,
+    confirm_page,
+    origin_of,
+    perform,
+    require,
+    staff_actor,
+)
 from jobs.errors import DaefError, NotFound
 from jobs.models import Job
 from jobs.queries.jobs import job_document
@@ -87,7 +94,7 @@ class JobAdmin(ReadOnlyAdmin):
     def report_view(self, request: HttpRequest, identifier: str) -> HttpResponse:
         """Answer the job's report, as one file that asks for nothing else."""
         self.require_view(request)
-        _require(request, SEES_PAYLOADS)
+        require(request, SEES_PAYLOADS)
         report = report_document(_found(identifier), now=timezone.now())
         return HttpResponse(render_html(report), headers={"Content-Security-Policy": REPORT_CSP})
 
@@ -113,7 +120,7 @@ class JobAdmin(ReadOnlyAdmin):
         self.require_view(request)
         if name not in MOVES:
             raise Http404
-        _require(request, CONTROLS)
+        require(request, CONTROLS)
         job, move = _found(identifier), MOVES[name]
         form = ReasonForm(request.POST if request.method == "POST" else None)
         if form.is_valid():
@@ -133,15 +140,16 @@ class JobAdmin(ReadOnlyAdmin):
     ) -> HttpResponse:
         context = {
             **self.admin_site.each_context(request),
-            "title": f"{move.verb} {job}",
             "job": job_document(job, now=timezone.now()),
-            "job_address": job_page.job_address(job),
-            "move": move,
+            "about": "console/about_job.html",
+            "verb": f"{move.verb} {job}",
+            "consequence": move.consequence,
+            "colour": "D" if move.colour else "p",
             "possible": move.can(job),
-            "form": form,
+            "impossible": "This cannot be done to the job as it is now.",
+            "back": job_page.job_address(job),
         }
-        status = 400 if form.is_bound else 200
-        return TemplateResponse(request, "console/confirm_page.html", context, status=status)
+        return confirm_page(request, form, context)
 
 
 def _found(identifier: str) -> Job:
@@ -149,8 +157,3 @@ def _found(identifier: str) -> Job:
         return find_job(identifier, SYSTEM)
     except NotFound as error:
         raise Http404 from error
-
-
-def _require(request: HttpRequest, permission: str) -> None:
-    if not request.user.has_perm(permission):
-        raise PermissionDenied(f"This needs the permission {permission}.")

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
-from django.http import Http404, HttpRequest
+from django.contrib import admin, messages
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, path
 from django.utils import timezone
 
 from access.readonly_admin import ReadOnlyAdmin
+from jobs.actions.drain import drain_worker
 from jobs.actions.fleet import heartbeat_seconds
+from jobs.admin.control import ReasonForm, confirm_page, origin_of, require, staff_actor
 from jobs.admin.dashboard import is_late, slots
-from jobs.errors import NotFound
+from jobs.admin.drain_page import CONTROLS, can_drain, drain_context, told, worker_address
+from jobs.errors import DaefError, NotFound
 from jobs.models import Worker
 from jobs.queries.load import queues
-from jobs.queries.workers import list_workers, worker_document
+from jobs.queries.workers import list_workers, worker_document, worker_number
 
 
 @admin.register(Worker)
@@ -31,7 +35,8 @@ class WorkerAdmin(ReadOnlyAdmin):
         workers, waiting = list_workers(), queues()
         return {
             "heading": self.plural,
-            "workers": workers,
+            "workers": [{**worker, "can_drain": can_drain(worker)} for worker in workers],
+            "may_drain": request.user.has_perm(CONTROLS),
             "slots": slots(workers),
             "pools": pool_cards(workers, waiting),
             "heartbeat_late": 2 * heartbeat_seconds(),
@@ -40,13 +45,46 @@ class WorkerAdmin(ReadOnlyAdmin):
 
     def object_context(self, request: HttpRequest, identifier: str) -> dict[str, Any]:
         """Return one worker with what it holds."""
-        if not (identifier.isascii() and identifier.isdigit() and len(identifier) <= 18):
-            raise Http404
+        worker = _found(identifier)
+        return {
+            "worker": worker,
+            "may_drain": can_drain(worker) and request.user.has_perm(CONTROLS),
+            "title": f"Worker {worker['name']}",
+            "as_of": timezone.now(),
+        }
+
+    def more_urls(self) -> list[URLPattern]:
+        """Return the address of the page that drains a worker."""
+        view = self.admin_site.admin_view
+        return [path("<str:identifier>/drain/", view(self.drain_view), name="jobs_worker_drain")]
+
+    def drain_view(self, request: HttpRequest, identifier: str) -> HttpResponse:
+        """Ask for a reason, then drain the worker and go back to its page."""
+        self.require_view(request)
+        require(request, CONTROLS)
+        worker = _found(identifier)
+        form = ReasonForm(request.POST if request.method == "POST" else None)
+        if form.is_valid():
+            self._drain(request, worker, form.cleaned_data["reason"])
+            return HttpResponseRedirect(worker_address(worker["id"]))
+        context = {**self.admin_site.each_context(request), **drain_context(worker)}
+        return confirm_page(request, form, context)
+
+    def _drain(self, request: HttpRequest, worker: dict[str, Any], reason: str) -> None:
+        actor, origin = staff_actor(request), origin_of(request, reason)
         try:
-            worker = worker_document(int(identifier))
-        except NotFound as error:
-            raise Http404 from error
-        return {"worker": worker, "title": f"Worker {worker['name']}", "as_of": timezone.now()}
+            drain_worker(worker=worker["id"], actor=actor, origin=origin)
+        except DaefError as error:
+            messages.error(request, error.detail)
+        else:
+            messages.success(request, told(worker))
+
+
+def _found(identifier: str) -> dict[str, Any]:
+    try:
+        return worker_document(worker_number(identifier))
+    except NotFound as error:
+        raise Http404 from error
 
 
 def pool_cards(

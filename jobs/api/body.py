@@ -24,6 +24,11 @@ def json_bytes(request: Request) -> bytes:
     return body
 
 
+def has_body(request: Request) -> bool:
+    """Tell whether a body came, for requests that may go without one."""
+    return int(request.META.get("CONTENT_LENGTH") or 0) > 0
+
+
 def check_content_type(request: Request, allowed: tuple[str, ...]) -> str:
     """Return the media type when it is one of `allowed`, in UTF-8; else UnsupportedMediaType."""
     media_type, *parameters = request.META.get("CONTENT_TYPE", "").split(";")

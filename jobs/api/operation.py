@@ -31,8 +31,8 @@ class Answer:
 class Operation:
     """One method of an endpoint.
 
-    `body` names a component and `body_types` what may carry it; `form` is the component where a
-    multipart form does.
+    `body` names a component and `body_types` what may carry it, `body_optional` that it may be
+    left out; `form` is the component where a multipart form does.
     """
 
     summary: str
@@ -41,6 +41,7 @@ class Operation:
     problems: tuple[int, ...] = READ_PROBLEMS
     body: str = ""
     body_types: tuple[str, ...] = ()
+    body_optional: bool = False
     headers: tuple[str, ...] = ()
     form: str = ""
     examples: Mapping[str, Any] = field(default_factory=dict)

@@ -154,7 +154,7 @@ def _header(name: str) -> dict[str, Any]:
 
 def _body(operation: Operation) -> dict[str, Any]:
     return {
-        "required": True,
+        "required": not operation.body_optional,
         "content": {
             media_type: _content(operation, media_type) for media_type in operation.body_types
         },

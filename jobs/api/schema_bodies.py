@@ -12,6 +12,7 @@ from jobs.api.upload import FilePurpose
 from jobs.planner import TAKES
 from jobs.planner.declarations import DECLARATIONS
 from jobs.planner.draft import KINDS
+from jobs.planner.drain import DrainRequest
 from jobs.planner.job_parameters import PARAMETERS
 from jobs.planner.request import JobRequest
 from jobs.planner.requeue import RequeueRequest
@@ -120,7 +121,7 @@ FORMS: Final[dict[str, Any]] = {
 def request_schemas() -> dict[str, Any]:
     """Return the components of request bodies: the submit body's for each type, and the others."""
     _, components = msgspec.json.schema_components(
-        (JobRequest, RequeueRequest, *DECLARATIONS.values()),
+        (JobRequest, RequeueRequest, DrainRequest, *DECLARATIONS.values()),
         ref_template="#/components/schemas/{name}",
     )
     whole = components["JobRequest"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar, Final, get_args
 
 from django.http import HttpResponse
@@ -9,9 +10,11 @@ from rest_framework.request import Request
 
 from jobs.actions.drain import drain_worker
 from jobs.api.base import ApiView, answer
-from jobs.api.operation import Answer, Operation
+from jobs.api.body import JSON_TYPE, has_body, json_bytes
+from jobs.api.operation import WRITE_PROBLEMS, Answer, Operation
 from jobs.api.operator_shapes import FleetState
 from jobs.api.query import PAGE, TENANT, Choice, Parameter
+from jobs.planner.drain import DrainRequest, parse_drain
 from jobs.queries.workers import fleet_document, fleet_page, worker_number
 
 FILTERS: Final[dict[str, Parameter]] = {
@@ -44,7 +47,8 @@ class WorkersView(ApiView):
 class DrainView(ApiView):
     """Give an agent no more tasks. Its next heartbeat tells it to finish what runs and to leave.
 
-    Repeated calls change nothing. There is no way back: start the agent again instead.
+    Repeated calls change nothing. There is no way back: start the agent again instead. A body is
+    not needed; its `reason` is kept in the audit log.
     """
 
     scope = "operator"
@@ -52,12 +56,17 @@ class DrainView(ApiView):
         "post": Operation(
             "Drain a worker",
             (Answer(shape="FleetWorker"),),
-            problems=(400, 401, 403, 404, 409, 503),
+            problems=WRITE_PROBLEMS,
+            body="DrainRequest",
+            body_types=(JSON_TYPE,),
+            body_optional=True,
         ),
     }
 
     def post(self, request: Request, worker: str) -> HttpResponse:
         """Drain the worker."""
         number = worker_number(worker)
-        drain_worker(worker=number, actor=self.actor, origin=self.origin)
+        asked = parse_drain(json_bytes(request)) if has_body(request) else DrainRequest()
+        origin = replace(self.origin, reason=asked.reason)
+        drain_worker(worker=number, actor=self.actor, origin=origin)
         return answer(fleet_document(number))

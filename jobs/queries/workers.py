@@ -41,7 +41,7 @@ order by p.name, w.name, w.id limit %(limit)s
 ONE = f"{COLUMNS} where w.id = %(id)s"
 
 LEASES = """
-select job_id, task_ids, granted_at, expires_at from lease where owner = %(id)s
+select job_id, task_ids, granted_at, expires_at, close_at from lease where owner = %(id)s
 order by granted_at limit %(limit)s
 """
 
@@ -104,7 +104,12 @@ def _fleet_document(row: dict[str, Any]) -> dict[str, Any]:
 def _judged(row: dict[str, Any]) -> dict[str, Any]:
     lost = row["state"] != WorkerState.GONE and row["silent_seconds"] > silent_seconds()
     # Leases tell what the control plane gave out; a lost worker's slots are nobody's.
-    return {**row, "state": LOST if lost else row["state"], "busy": min(row["busy"], row["slots"])}
+    return {
+        **row,
+        "state": LOST if lost else row["state"],
+        "stored_state": row["state"],
+        "busy": min(row["busy"], row["slots"]),
+    }
 
 
 def _lease(row: dict[str, Any]) -> dict[str, Any]:
@@ -114,4 +119,5 @@ def _lease(row: dict[str, Any]) -> dict[str, Any]:
         "tasks": [task_name(task) for task in row["task_ids"]],
         "granted_at": since,
         "expires_at": row["expires_at"],
+        "close_at": row["close_at"],
     }

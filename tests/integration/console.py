@@ -1,5 +1,7 @@
 """The console as a person sees it: a browser's requests, logged in with some permissions."""
 
+import re
+
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 
@@ -42,3 +44,8 @@ def page(console, address):
     response = console.get(address)
     assert response.status_code == 200, address
     return text(response)
+
+
+def plain(html):
+    """What is read on a page."""
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html))

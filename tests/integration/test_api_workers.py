@@ -24,8 +24,8 @@ def listed(gateway, query=""):
     return checked(gateway.get(ADDRESS + query), operator_shapes.FleetWorkerList)
 
 
-def drain(gateway, hand):
-    return gateway.post(f"{ADDRESS}/{hand.worker.pk}/drain")
+def drain(gateway, hand, document=None):
+    return gateway.post(f"{ADDRESS}/{hand.worker.pk}/drain", document)
 
 
 def entries():
@@ -102,3 +102,22 @@ def test_a_worker_that_has_left_or_never_was_can_not_be_drained(olga):
     for nonsense in ("0", "-1", "x", "1" * 19, "%00"):
         problem(olga.post(f"{ADDRESS}/{nonsense}/drain"), 404)
     assert len(entries()) == 2
+
+
+def test_the_reason_for_a_drain_is_kept_in_the_audit_log(olga):
+    assert drain(olga, register(), {"reason": "new kernel"}).status_code == 200
+    assert AuditEntry.objects.get().reason == "new kernel"
+
+
+def test_a_drain_needs_no_body_and_no_media_type(olga):
+    hand = register()
+    done = olga.client.post(f"{ADDRESS}/{hand.worker.pk}/drain", b"", content_type="")
+    assert done.json()["state"] == "Draining"
+    assert AuditEntry.objects.get().reason == ""
+
+
+@pytest.mark.parametrize("body", [{"reason": "x" * 501}, {"reason": 7}, {"why": "x"}, b"[]", b"{"])
+def test_a_drain_with_a_bad_body_is_refused_and_drains_nothing(olga, body):
+    hand = register()
+    problem(drain(olga, hand, body), 400)
+    assert [worker["state"] for worker in listed(olga)["items"]] == ["Active"]

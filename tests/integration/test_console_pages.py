@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from jobs.models import Task, Worker
 from jobs.states import JobStatus
-from tests.integration.console import browser, operator, page, staff, text
+from tests.integration.console import browser, operator, page, plain, staff, text
 from tests.integration.scenario import register, submit_echo, submit_pipeline
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("sound_database")]
@@ -39,11 +39,6 @@ def failed_job():
     return job
 
 
-def plain(html):
-    """What is read on a page."""
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html))
-
-
 # ── who may see what ──────────────────────────────────────────────────────────────────────────────
 
 PAGES = [
@@ -54,6 +49,7 @@ PAGES = [
     "/admin/jobs/job/job-1/cancel/",
     "/admin/jobs/worker/",
     "/admin/jobs/worker/1/",
+    "/admin/jobs/worker/1/drain/",
     "/admin/jobs/pool/",
     "/admin/jobs/pool/default/",
     "/admin/jobs/policy/",
@@ -117,6 +113,7 @@ def _patterns(resolver):
         "/admin/jobs/modelendpoint/none/",
         "/admin/access/tenant/none/",
         "/admin/jobs/job/job-999/cancel/",
+        "/admin/jobs/worker/999/drain/",
     ],
 )
 def test_what_is_not_there_is_a_page_that_says_so(console, address):
