@@ -227,7 +227,7 @@ def assert_told_well(seen: Outage) -> None:
     meanwhile = [
         each for each in seen.told if each.asked_at > seen.ended and each.at < seen.launched
     ]
-    assert len(meanwhile) > 50
+    assert len(meanwhile) > 20
     for each in meanwhile:
         if each.ask is HEALTH:
             assert each.status == 200
