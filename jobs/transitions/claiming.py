@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from jobs.policies.fairness import UNLIMITED
 from jobs.policies.isolation import ALONE_FROM, runs_alone
 from jobs.transitions.sql import fetch, integers
 
@@ -63,9 +64,17 @@ select exists (
     where c.kind = any(%(kinds)s::text[]) and (c.model = '' or c.model = any(%(models)s::text[])))
 """
 
+# Of a job row: whether it may not take all it could.
+_LIMITED = """(j.max_parallelism is not null or j.suspended_at is not null
+        or j.cancel_requested_at is not null or j.failed_reason is not null)"""
+# Of a budget row: whether one claim could use it up.
+_NEARLY_SPENT = """b.task_ceiling_nano_usd > 0
+    and b.limit_nano_usd - b.reserved_nano_usd - b.settled_nano_usd
+        < 256 * b.task_ceiling_nano_usd"""
+
 # Jobs that may not take all they could; everything else needs no look at its job row. Each arm
 # reads a partial index or the budgets of open jobs that are nearly used up.
-CONSTRAINTS = """
+CONSTRAINTS = f"""
 select j.id, j.tenant_id, j.priority,
     case when j.suspended_at is not null or j.cancel_requested_at is not null
         or j.failed_reason is not null then 0
@@ -73,15 +82,12 @@ select j.id, j.tenant_id, j.priority,
         select coalesce(sum(cardinality(l.task_ids)), 0) from lease l where l.job_id = j.id)) end
 from job j
 where j.pool_id = %(pool)s and j.finished_at is null
-    and (j.max_parallelism is not null or j.suspended_at is not null
-        or j.cancel_requested_at is not null or j.failed_reason is not null)
+    and {_LIMITED}
 union all
 select j.id, j.tenant_id, j.priority,
     (b.limit_nano_usd - b.reserved_nano_usd - b.settled_nano_usd) / b.task_ceiling_nano_usd
 from budget b join job j on j.id = b.job_id
-where j.pool_id = %(pool)s and j.finished_at is null and b.task_ceiling_nano_usd > 0
-    and b.limit_nano_usd - b.reserved_nano_usd - b.settled_nano_usd
-        < 256 * b.task_ceiling_nano_usd
+where j.pool_id = %(pool)s and j.finished_at is null and {_NEARLY_SPENT}
 """
 
 # The candidates are found by index ranges and taken by row address, so that no estimate of the
@@ -90,7 +96,10 @@ where j.pool_id = %(pool)s and j.finished_at is null and b.task_ceiling_nano_usd
 # A task that has to run alone (`jobs/policies/isolation.py`) is claimed alone, by a worker that
 # holds no other such: those that wait for their turn would lose an attempt without ever having run,
 # were the worker killed.
-CLAIM = """
+#
+# A job that was submitted, opened again or suspended since its limits were asked for stands in a
+# range that names no limit for it: it waits for the next claim.
+CLAIM = f"""
 with pick as materialized (
     select * from unnest(%(capability)s::int[], %(priority)s::int[], %(tenant)s::int[],
         %(low)s::bigint[], %(high)s::bigint[], %(limit)s::int[], %(tenant_room)s::int[],
@@ -106,6 +115,11 @@ with pick as materialized (
             and r.task_id >= pick.low and r.task_id < pick.high
         order by r.task_id limit pick.most for update skip locked) x
     order by x.address, pick.turn
+), unasked as materialized (
+    select n.job_id from (select distinct c.task_id >> 20 as job_id from candidate c
+        where c.job_room = %(unlimited)s) n
+    where (select true from job j where j.id = n.job_id and {_LIMITED})
+        or (select true from budget b where b.job_id = n.job_id and {_NEARLY_SPENT})
 ), ranked as (
     select c.*, row_number() over (partition by c.tenant order by c.turn, c.task_id) as of_tenant,
         row_number() over (partition by c.task_id >> 20 order by c.turn, c.task_id) as of_job
@@ -116,6 +130,8 @@ with pick as materialized (
                 and (t.workers_lost > 0 or t.max_attempts = 1)
             from task t where t.id = r.task_id) as alone
     from ranked r where r.of_tenant <= r.tenant_room and r.of_job <= r.job_room
+        and (r.job_room < %(unlimited)s
+            or r.task_id >> 20 <> all(array(select job_id from unasked)))
     order by r.turn, r.task_id limit %(want)s
 ), held as materialized (
     select exists (
@@ -154,7 +170,7 @@ with pick as materialized (
     from g join job j on j.id = g.job_id
 ), v as (
     insert into job_event (job_id, kind, happened_at, actor, task_ids, details)
-    select g.job_id, 'claimed', clock_timestamp(), %(actor)s, g.ids, '{}' from g order by g.job_id
+    select g.job_id, 'claimed', clock_timestamp(), %(actor)s, g.ids, '{{}}' from g order by g.job_id
 ), b as (
     update budget set reserved_nano_usd = reserved_nano_usd + g.ceiling
     from g where budget.job_id = g.job_id and g.ceiling > 0
@@ -287,6 +303,7 @@ def claim(
             "lease_seconds": lease_seconds,
             "grace_seconds": CLOSE_GRACE_SECONDS,
             "alone_from": ALONE_FROM,
+            "unlimited": UNLIMITED,
             "capability": integers(pick.capability for pick in picks),
             "priority": integers(pick.priority for pick in picks),
             "tenant": integers(pick.tenant for pick in picks),

@@ -1,5 +1,6 @@
 """Faults of the stores: death, sleep, full disks and memories, lost sessions, lost tickets."""
 
+import contextlib
 import random
 import signal
 import threading
@@ -7,6 +8,7 @@ import time
 from collections.abc import Callable
 
 import psutil
+import redis
 
 from queueing.rq_client import TicketQueue, queue_name
 from tests.faults import foundation
@@ -153,7 +155,9 @@ def lose_tickets(cluster: Cluster, chance: random.Random) -> str:
 
     def lose() -> None:
         while time.monotonic() < end:
-            queue.delete(QUEUE)
+            # Redis may be away meanwhile: then nothing can be pushed either.
+            with contextlib.suppress(redis.RedisError):
+                queue.delete(QUEUE)
             time.sleep(0.002)
 
     threading.Thread(target=lose, daemon=True).start()
