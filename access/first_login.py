@@ -24,6 +24,7 @@ SECRET_BYTES: Final = 32
 OPERATOR_NAME: Final = "operator"
 CONTROLS: Final = (
     "change_job",
+    "change_deadletter",
     "change_worker",
     "add_apitoken",
     "change_apitoken",

@@ -74,11 +74,17 @@ def oldest_first(wanted: AuditFilter) -> Iterator[Entry]:
 
 
 def newest_first(
-    wanted: AuditFilter, *, offset: int = 0, limit: int | None = None
+    wanted: AuditFilter, *, before: int | None = None, offset: int = 0, limit: int | None = None
 ) -> Iterator[Entry]:
-    """Return these entries behind the first ``offset``, at most ``limit``, paged as above."""
+    """Return these entries behind the first ``offset``, at most ``limit``, paged as above.
+
+    With ``before`` only those of lower numbers.
+    """
     rows = _rows(wanted).order_by("-number")
-    page = list(rows[offset : offset + PAGE])
+    if before is not None:
+        rows = rows.filter(number__lt=before)
+    first = PAGE if limit is None else min(PAGE, limit)
+    page = list(rows[offset : offset + first])
     while page:
         yield from map(Entry._make, page[:limit])
         if limit is not None:

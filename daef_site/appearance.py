@@ -33,6 +33,13 @@ NAVIGATION: Final[list[dict[str, Any]]] = [
         "items": [
             _item("Dashboard", "dashboard", "admin:index"),
             _item("Jobs", "list", "admin:jobs_job_changelist", "jobs.view_job"),
+            _item("Tasks", "task", "admin:jobs_task_changelist", "jobs.view_job"),
+            _item(
+                "Dead letters",
+                "inbox",
+                "admin:jobs_deadletter_changelist",
+                "jobs.view_deadletter",
+            ),
         ]
     },
     {
@@ -54,6 +61,14 @@ NAVIGATION: Final[list[dict[str, Any]]] = [
             _item("Tenants", "apartment", "admin:access_tenant_changelist", "access.view_tenant"),
             _item("Tokens", "key", "admin:access_apitoken_changelist", "access.view_apitoken"),
             _item("Policies", "shield", "admin:jobs_policy_changelist", "jobs.view_policy"),
+        ],
+    },
+    {
+        "title": "Record",
+        "items": [
+            _item(
+                "Audit log", "history", "admin:audit_auditentry_changelist", "audit.view_auditentry"
+            ),
         ],
     },
     {

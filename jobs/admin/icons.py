@@ -38,6 +38,7 @@ PATHS: Final = {
     "info": '<circle cx="12" cy="12" r="9"/><path d="M12 11v5M12 8h.01"/>',
     "hour": '<path d="M7 3h10M7 21h10M8 3c0 5 8 5 8 9s-8 4-8 9M16 3c0 5-8 5-8 9s8 4 8 9"/>',
     "back": '<path d="M15 6l-6 6 6 6"/>',
+    "down": '<path d="M12 4v11M7 11l5 5 5-5M4 20h16"/>',
     "chev": '<path d="M9 6l6 6-6 6"/>',
     "plus": '<path d="M12 5v14M5 12h14"/>',
     "copy": ('<rect x="9" y="9" width="11" height="11" rx="2"/><path d="M15 9V4H4v11h5"/>'),

@@ -19,6 +19,7 @@ register = template.Library()
 
 register.filter("number", words.number)
 register.filter("short_number", words.short_number)
+register.filter("capped", words.capped)
 register.filter("duration", words.age)
 register.filter("plain_name", words.plain_name)
 register.filter("dollars", dollars)

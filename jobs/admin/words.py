@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 from access.queries import ACTIVE, EXPIRED, REVOKED
+from audit.events import Result
 from jobs.queries.overview import COUNTED_TO
 from jobs.queries.workers import LOST
 from jobs.states import AttemptOutcome, EventKind, JobStatus, TaskStatus, WorkerState
@@ -42,6 +43,10 @@ BADGES: Final[dict[str, Badge]] = {
     ACTIVE: Badge("Active", "check", "ok"),
     EXPIRED: Badge("Expired", "clock"),
     REVOKED: Badge("Revoked", "slash", "bad"),
+    Result.OK: Badge("Allowed", "check", "ok"),
+    Result.DRY_RUN: Badge("Dry run", "info"),
+    Result.REFUSED: Badge("Refused", "slash", "warn"),
+    Result.ERROR: Badge("Failed", "x", "bad"),
 }
 """By the API's value; jobs, tasks, attempts and workers use the same word for the same thing."""
 

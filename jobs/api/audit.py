@@ -57,7 +57,7 @@ class AuditView(ApiView):
         wanted = AuditFilter(since=query.pop("from"), until=query.pop("to"), **query)
         if as_csv:
             most = limit if "limit" in request.query_params else None
-            return _csv(wanted, offset, most)
+            return csv_answer(wanted, offset=offset, limit=most)
         entries = newest_first(wanted, offset=offset, limit=limit)
         total = count_entries(wanted)
         items = [_document(entry) for entry in entries]
@@ -93,7 +93,10 @@ class AuditStatusView(ApiView):
         )
 
 
-def _csv(wanted: AuditFilter, offset: int, limit: int | None) -> HttpResponseBase:
+def csv_answer(
+    wanted: AuditFilter, *, offset: int = 0, limit: int | None = None
+) -> HttpResponseBase:
+    """Answer these entries as a file, line by line; no more than a page of them is in memory."""
     entries = newest_first(wanted, offset=offset, limit=limit)
     response = StreamingHttpResponse(csv_lines(entries), content_type=f"{CSV_TYPE}; charset=utf-8")
     response["Content-Disposition"] = 'attachment; filename="audit.csv"'

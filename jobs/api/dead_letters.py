@@ -12,7 +12,7 @@ from jobs.actions.requeue_limits import CONFIRM_HEADER
 from jobs.api.base import ApiView
 from jobs.api.body import JSON_TYPE, json_bytes
 from jobs.api.operation import Answer, Operation
-from jobs.api.query import PAGE, TENANT, Choice, Parameter, Text
+from jobs.api.query import PAGE, TENANT, Choice, Moment, Parameter, Text
 from jobs.planner.requeue import parse_requeue
 from jobs.queries.dead_letters import DeadLetterFilter, list_causes, list_dead_letters
 
@@ -27,6 +27,8 @@ FILTERS: Final[dict[str, Parameter]] = {
     "kind": Text(63),
     "error_code": Text(63),
     "cause": Text(16),
+    "from": Moment(),
+    "to": Moment(),
     "group_by": Choice(("cause",)),
 }
 
@@ -35,7 +37,8 @@ class DeadLettersView(ApiView):
     """Tasks whose attempts are used up, or that can never succeed, of every tenant.
 
     `group_by=cause` answers one row per cause instead: error code and message without what
-    differs from task to task. Inputs and results are never shown.
+    differs from task to task. `from` is the first moment of death that is meant, `to` the first
+    beyond it. Inputs and results are never shown.
     """
 
     scope = "operator"
@@ -67,7 +70,7 @@ class DeadLettersView(ApiView):
         query: dict[str, Any] = dict(self.query)
         grouped = query.pop("group_by") == "cause"
         bounds = {name: query.pop(name) for name in PAGE}
-        wanted = DeadLetterFilter(**query)
+        wanted = DeadLetterFilter(since=query.pop("from"), until=query.pop("to"), **query)
         return self.answer_page((list_causes if grouped else list_dead_letters)(wanted, **bounds))
 
     def post(self, request: Request) -> HttpResponse:

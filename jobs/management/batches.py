@@ -6,9 +6,9 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from time import sleep
-from typing import Any, Final
+from typing import Any
 
 from access.actors import Actor
 from audit.events import Origin
@@ -16,11 +16,8 @@ from jobs.actions.requeue import requeue_dead_letters
 from jobs.actions.requeue_limits import max_batch
 from jobs.errors import RateLimited
 from jobs.planner.requeue import RequeueRequest
-from jobs.queries.dead_letters import DeadLetterFilter, oldest_dead_letters
+from jobs.queries.dead_letters import BEGINNING, DeadLetterFilter, oldest_dead_letters
 from jobs.states import task_name
-
-BEGINNING: Final = (datetime(1970, 1, 1, tzinfo=UTC), 0)
-"""Before every dead letter."""
 
 
 @dataclass
@@ -95,6 +92,6 @@ def chosen(wanted: DeadLetterFilter, *, until: datetime) -> Iterator[list[str]]:
     A task that dies again meanwhile is not among them.
     """
     after = BEGINNING
-    while page := oldest_dead_letters(wanted, until=until, after=after, limit=max_batch()):
+    while page := oldest_dead_letters(wanted, last=until, after=after, limit=max_batch()):
         after = page[-1]
         yield [task_name(task) for _, task in page]

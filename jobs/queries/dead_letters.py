@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from jobs.policies import causes
@@ -18,6 +18,9 @@ from jobs.states import job_name, task_name
 
 MOST_TENANTS: Final = 20
 """Tenants that a cause names, those with the most dead letters first."""
+
+BEGINNING: Final = (datetime(1970, 1, 1, tzinfo=UTC), 0)
+"""Before every dead letter."""
 
 ITEMS: Final = """
 select d.task_id, d.job_id, n.name as tenant, d.kind, i.name, i.model, d.error_code,
@@ -37,7 +40,7 @@ order by d.buried_at desc, d.task_id desc limit %(limit)s offset %(offset)s
 
 OLDEST: Final = """
 select d.task_id, d.buried_at from dead_letter d
-where {condition} and d.buried_at <= %(until)s
+where {condition} and d.buried_at <= %(last)s
     and (d.buried_at, d.task_id) > (%(after_moment)s, %(after_task)s)
 order by d.buried_at, d.task_id limit %(limit)s
 """
@@ -80,18 +83,25 @@ CONDITIONS: Final = {
     "kind": "d.kind = %(kind)s",
     "error_code": "d.error_code = %(error_code)s",
     "cause": "d.fingerprint = %(cause)s",
+    "since": "d.buried_at >= %(since)s",
+    "until": "d.buried_at < %(until)s",
 }
 
 
 @dataclass(frozen=True)
 class DeadLetterFilter:
-    """Which ones; None means any. ``job`` is ``job-7`` or a uid, ``cause`` a fingerprint."""
+    """Which ones; None means any. ``job`` is ``job-7`` or a uid, ``cause`` a fingerprint.
+
+    ``since`` is the first moment of death that is meant, ``until`` the first beyond.
+    """
 
     tenant: str | None = None
     job: str | None = None
     kind: str | None = None
     error_code: str | None = None
     cause: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
 
     def condition(self) -> tuple[str, dict[str, Any]]:
         """Return the condition on ``dead_letter d`` and its parameters."""
@@ -110,7 +120,7 @@ def list_dead_letters(wanted: DeadLetterFilter, *, limit: int, offset: int) -> d
     statement = ITEMS.format(ids=IDS.format(condition=condition))
     rows = select(statement, parameters)
     total = count_dead_letters(wanted)
-    return page([_item(row) for row in rows], total=total, limit=limit, offset=offset)
+    return page([item(row) for row in rows], total=total, limit=limit, offset=offset)
 
 
 def count_dead_letters(wanted: DeadLetterFilter) -> int:
@@ -130,15 +140,19 @@ def list_causes(wanted: DeadLetterFilter, *, limit: int, offset: int) -> dict[st
 
 
 def oldest_dead_letters(
-    wanted: DeadLetterFilter, *, until: datetime, after: tuple[datetime, int], limit: int
+    wanted: DeadLetterFilter,
+    *,
+    last: datetime,
+    after: tuple[datetime, int] = BEGINNING,
+    limit: int,
 ) -> list[tuple[datetime, int]]:
     """Return ``(buried, task)`` of the next ones behind ``after``, oldest first.
 
-    What was buried later than ``until`` is left out, so that a task that dies again while they
+    What was buried later than ``last`` is left out, so that a task that dies again while they
     are worked through does not come back.
     """
     condition, parameters = wanted.condition()
-    parameters |= {"until": until, "limit": limit}
+    parameters |= {"last": last, "limit": limit}
     parameters |= {"after_moment": after[0], "after_task": after[1]}
     rows = select(OLDEST.format(condition=condition), parameters)
     return [(row["buried_at"], row["task_id"]) for row in rows]
@@ -159,7 +173,8 @@ def _count_causes(wanted: DeadLetterFilter, offset: int) -> int:
     return int(select(statement, parameters)[0]["n"])
 
 
-def _item(row: dict[str, Any]) -> dict[str, Any]:
+def item(row: dict[str, Any]) -> dict[str, Any]:
+    """Return one dead letter of a row of ``ITEMS``."""
     return {
         "task": task_name(row["task_id"]),
         "job": job_name(row["job_id"]),

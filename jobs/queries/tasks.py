@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
@@ -104,10 +106,13 @@ def _with_parents(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     parents: dict[tuple[int, str], list[str]] = defaultdict(list)
     for edge in select(EDGES, {"ids": [row["id"] for row in rows]}) if rows else []:
         parents[edge["child_id"], edge["kind"]].append(task_name(edge["parent_id"]))
-    return [_document(row, parents) for row in rows]
+    return [task_row(row, parents) for row in rows]
 
 
-def _document(row: dict[str, Any], parents: dict[tuple[int, str], list[str]]) -> dict[str, Any]:
+def task_row(
+    row: dict[str, Any], parents: Mapping[tuple[int, str], list[str]] = MappingProxyType({})
+) -> dict[str, Any]:
+    """Return a task of a row of ``COLUMNS``; ``parents`` names those it needs and collects."""
     return {
         "id": task_name(row["id"]),
         "name": row["name"],

@@ -29,7 +29,7 @@ def console_addresses():
 
 def filled(address):
     """The address with something in each place that takes a part."""
-    address = address.replace("^(?P<app_label>jobs|access)/$", "jobs/")
+    address = re.sub(r"\^\(\?P<app_label>[a-z|]+\)/\$", "jobs/", address)
     address = address.replace("(?P<url>.*)$", "no-such-page/")
     return "/" + re.sub(r"<\w+:\w+>", "1", address)
 

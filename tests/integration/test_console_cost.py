@@ -40,6 +40,8 @@ def crowd(count):
         "/admin/",
         "/admin/figures/",
         "/admin/jobs/job/",
+        "/admin/jobs/task/",
+        "/admin/jobs/task/?status=Queued",
         "/admin/jobs/worker/",
         "/admin/access/tenant/",
         "/admin/jobs/pool/",
