@@ -56,6 +56,9 @@ standby, a transaction that broke before, one that was ended for its idleness. O
 memory (53200) or connections (53300), shutdown and recovery (57P01 to 57P03), time limits (57014,
 55P03), deadlocks, and errors in connecting, which have none, are operational errors to psycopg."""
 
+OUT_OF_RANGE: Final = "22003"
+"""SQLSTATE numeric_value_out_of_range."""
+
 MISSING_DETAIL: Final = "There is no such object, or it is not yours."
 
 
@@ -69,6 +72,8 @@ def as_daef_error(error: BaseException) -> DaefError:
         return _of_drf(error)
     if is_passing(error):
         return _unavailable()
+    if getattr(error.__cause__, "sqlstate", None) == OUT_OF_RANGE:
+        return InvalidRequest("A number is larger than can be stored; use a smaller one.")
     for kinds, make in _BY_KIND:
         if isinstance(error, kinds):
             return make()

@@ -160,6 +160,9 @@ TASK_BITS = 20
 MAX_TASKS = 50_000
 """Most tasks a job may have, spawned ones included; far below the 2**20 that the id allows."""
 
+MAX_PARAMETERS_BYTES = 2**20
+"""Largest JSON of a task's parameters: it travels with the task, in one message."""
+
 
 def task_id(job: int, number: int) -> int:
     """The database id of the job's task with this number (both from 1)."""

@@ -154,6 +154,12 @@ def release_tasks(owner: int, tasks: Sequence[int], *, actor: str) -> None:
 
 
 @in_transaction
+def give_back(worker: Worker, tasks: Sequence[int]) -> None:
+    """Give back tasks that a worker claimed and was not told of."""
+    release_tasks(worker.pk, tasks, actor=worker.name)
+
+
+@in_transaction
 def deregister(worker: Worker) -> None:
     """End an incarnation; what it still holds is released."""
     workers.set_gone(worker.pk)

@@ -242,18 +242,13 @@ def _share(worker: Worker, report: Report, status: TaskStatus, outcome: AttemptO
         owner=worker.pk,
         status=status,
         outcome=outcome,
-        error_code=_clean(report.error_code)[:63] or None,
-        error_message=_clean(report.error_message)[:MAX_MESSAGE] or None,
+        error_code=report.error_code[:63] or None,
+        error_message=report.error_message[:MAX_MESSAGE] or None,
         input_tokens=sum(entry.input_tokens for entry in report.usage),
         output_tokens=sum(entry.output_tokens for entry in report.usage),
         cost_nano_usd=sum(entry.cost_nano_usd for entry in report.usage),
         workers_lost=isolation.weight(error_class=report.error_class, error_code=report.error_code),
     )
-
-
-def _clean(text: str) -> str:
-    """Postgres refuses NUL in text; everything else may be shown."""
-    return text.replace("\x00", "�")
 
 
 def _recorded(

@@ -8,7 +8,7 @@ import msgspec
 from jobs.models import Job, JobStage, ModelEndpoint
 from jobs.planner.costs import task_cost
 from jobs.policies.policy import EndpointSpec
-from jobs.states import MAX_TASKS, split_task_id
+from jobs.states import MAX_PARAMETERS_BYTES, MAX_TASKS, split_task_id
 from jobs.transitions import dependents, jobs, submission
 from jobs.transitions.dependents import SpawnRow
 from jobs.transitions.jobs import StageDelta
@@ -68,9 +68,15 @@ def _refusal(
             return f"the plan allows at most {stage.planned_max} tasks of kind {order.kind!r}"
         if order.model and order.model not in job.plan.get("models", []):
             return f"the job's plan does not use the model {order.model!r}"
-        if not 0 < len(order.name) <= MAX_NAME or not _is_json(order.input, order.parameters):
+        if not _is_name(order.name) or not _is_json(order.input, order.parameters):
             return "a spawned task needs a name, JSON input and JSON parameters"
+        if len(order.parameters.encode()) > MAX_PARAMETERS_BYTES:
+            return f"the parameters of a task may have {MAX_PARAMETERS_BYTES} bytes"
     return ""
+
+
+def _is_name(text: str) -> bool:
+    return 0 < len(text) <= MAX_NAME and "\x00" not in text
 
 
 def _is_json(*texts: str) -> bool:

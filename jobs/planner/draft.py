@@ -20,7 +20,7 @@ from jobs.planner.costs import (
 from jobs.planner.plan import Estimate, Plan, PlannedStage, PlannedTask
 from jobs.planner.request import Document, JobRequest
 from jobs.policies.policy import EndpointSpec, PolicySpec
-from jobs.states import MAX_TASKS
+from jobs.states import MAX_PARAMETERS_BYTES, MAX_TASKS
 
 KINDS = frozenset({"chat", "embed", "cluster", "label", "reduce", "report", "echo"})
 TEST_KINDS = frozenset(
@@ -75,7 +75,7 @@ class Draft:
     ) -> int:
         """Add a task and return its index."""
         text = encode(value)
-        parameters_text = encode(parameters) if parameters else "{}"
+        parameters_text = _parameters_text(name, parameters)
         cost = FREE
         if kind in MODEL_KINDS:
             cost = task_cost(
@@ -195,6 +195,18 @@ class Draft:
 def encode(value: Any) -> str:
     """JSON text of a value."""
     return ENCODE(value).decode()
+
+
+def _parameters_text(name: str, parameters: dict[str, Any] | None) -> str:
+    """JSON text of a task's parameters. Raises PlanRefused when it is too large to travel."""
+    text = encode(parameters) if parameters else "{}"
+    if len(text) > MAX_PARAMETERS_BYTES or len(text.encode()) > MAX_PARAMETERS_BYTES:
+        problem = (
+            f"those of task {name[:100]!r} are larger than {MAX_PARAMETERS_BYTES} bytes; "
+            "put what is large into its input"
+        )
+        raise PlanRefused(f"parameters: {problem}", fields=[FieldError("parameters", problem)])
+    return text
 
 
 def _max_tokens(value: Any, parameters: dict[str, Any] | None) -> int | None:

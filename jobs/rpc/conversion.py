@@ -1,6 +1,6 @@
 """Between the protocol's messages and the actions' plain values."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from jobs.actions.settle import MAX_MESSAGE, Answer, Report, ReportKind, SettleStatus
 from jobs.actions.spawning import SpawnOrder
@@ -33,33 +33,37 @@ INLINE_INPUT_BYTES = 64 * 1024
 ANSWER_INPUT_BYTES = 2 * 2**20
 """Inputs in one answer stay below gRPC's usual 4 MiB; what does not fit is read as an artifact."""
 
+ANSWER_BYTES = 6 * 2**20
+"""What the tasks of one answer may come to; parameters travel with them whatever their size."""
+
 MAX_USAGE = 1_000
-LARGEST = 2**53
+MOST_TOKENS = 10**9
+"""Tokens of one call. No model reads as many, and the sums of them fit into 64 bits."""
+
+MOST_NANO_USD = 10**12
+"""What one call may cost: 1,000 USD. The attempts of a job cannot add up to more than 64 bits."""
 
 
 def report_of(outcome: worker_pb2.Outcome) -> Report:
     """An outcome as the settle action takes it."""
     kind = KINDS.get(outcome.kind, ReportKind.FAILED)
     succeeded = kind == ReportKind.SUCCEEDED
+    result_sha256 = _text(outcome.result_sha256) or None
     if succeeded and not (outcome.usage or outcome.spawned):
         return Report(
-            outcome.task_id,
-            outcome.lease_epoch,
-            kind,
-            outcome.result or None,
-            outcome.result_sha256 or None,
+            outcome.task_id, outcome.lease_epoch, kind, outcome.result or None, result_sha256
         )
     return Report(
         task_id=outcome.task_id,
         epoch=outcome.lease_epoch,
         kind=kind,
         result=outcome.result or None,
-        result_sha256=outcome.result_sha256 or None,
+        result_sha256=result_sha256,
         error_class="" if succeeded else ERROR_CLASSES.get(outcome.error_class, "permanent"),
-        error_code="" if succeeded else outcome.error_code or "unknown",
-        error_message="" if succeeded else outcome.error_message[:MAX_MESSAGE],
+        error_code="" if succeeded else _text(outcome.error_code) or "unknown",
+        error_message="" if succeeded else _text(outcome.error_message)[:MAX_MESSAGE],
         retry_after_seconds=min(max(outcome.retry_after_seconds, 0.0), 86_400.0),
-        usage=tuple(_usage(outcome, entry) for entry in outcome.usage[:MAX_USAGE]),
+        usage=_usage(outcome),
         spawned=tuple(
             SpawnOrder(
                 task.name, task.kind, task.input or "null", task.parameters or "{}", task.model
@@ -69,52 +73,74 @@ def report_of(outcome: worker_pb2.Outcome) -> Report:
     )
 
 
-def _usage(outcome: worker_pb2.Outcome, entry: worker_pb2.Usage) -> UsageRow:
+def _text(text: str) -> str:
+    """Postgres refuses NUL in text; everything else may be shown."""
+    return text.replace("\x00", "�")
+
+
+def _usage(outcome: worker_pb2.Outcome) -> tuple[UsageRow, ...]:
+    """The attempt's calls, each number once: the ledger would drop the second, sums would not."""
+    rows: dict[int, UsageRow] = {}
+    for entry in outcome.usage[:MAX_USAGE]:
+        rows.setdefault(entry.call, _call(outcome, entry))
+    return tuple(rows.values())
+
+
+def _call(outcome: worker_pb2.Outcome, entry: worker_pb2.Usage) -> UsageRow:
     return UsageRow(
         outcome.task_id,
         outcome.lease_epoch,
         entry.call,
-        entry.endpoint[:63],
-        entry.model[:200],
-        _count(entry.input_tokens),
-        _count(entry.output_tokens),
-        _count(entry.cost_nano_usd),
+        _text(entry.endpoint)[:63],
+        _text(entry.model)[:200],
+        _count(entry.input_tokens, MOST_TOKENS),
+        _count(entry.output_tokens, MOST_TOKENS),
+        _count(entry.cost_nano_usd, MOST_NANO_USD),
         False,
     )
 
 
-def _count(value: int) -> int:
+def _count(value: int, most: int) -> int:
     """A worker's numbers are input like any other."""
-    return min(max(value, 0), LARGEST)
+    return min(max(value, 0), most)
 
 
-def claimed_tasks(rows: Iterable[ClaimedRow]) -> list[worker_pb2.ClaimedTask]:
-    """Claimed tasks as messages; large inputs are left for the agent to read."""
-    room = ANSWER_INPUT_BYTES
-    tasks = []
+def claimed_tasks(rows: Sequence[ClaimedRow]) -> list[worker_pb2.ClaimedTask]:
+    """Claimed tasks as messages, as many of the first as fit into one answer, at least one.
+
+    Large inputs are left for the agent to read.
+    """
+    room, left = ANSWER_INPUT_BYTES, ANSWER_BYTES
+    tasks: list[worker_pb2.ClaimedTask] = []
     for row in rows:
         size = len(row.input.encode())
         inline = size <= min(room, INLINE_INPUT_BYTES)
+        task = _claimed_task(row, inline=inline)
+        left -= task.ByteSize()
+        if tasks and left < 0:
+            break
         room -= size if inline else 0
-        tasks.append(
-            worker_pb2.ClaimedTask(
-                task_id=row.id,
-                lease_epoch=row.epoch,
-                attempt=row.attempt,
-                generation=row.generation,
-                kind=row.kind,
-                name=row.name,
-                input=row.input if inline else "",
-                has_large_input=not inline,
-                parameters=row.parameters,
-                model=row.model,
-                has_parents=row.has_parents,
-                start_to_close_seconds=row.start_to_close_seconds,
-                ceiling_nano_usd=row.ceiling_nano_usd,
-                run_alone=row.run_alone,
-            )
-        )
+        tasks.append(task)
     return tasks
+
+
+def _claimed_task(row: ClaimedRow, *, inline: bool) -> worker_pb2.ClaimedTask:
+    return worker_pb2.ClaimedTask(
+        task_id=row.id,
+        lease_epoch=row.epoch,
+        attempt=row.attempt,
+        generation=row.generation,
+        kind=row.kind,
+        name=row.name,
+        input=row.input if inline else "",
+        has_large_input=not inline,
+        parameters=row.parameters,
+        model=row.model,
+        has_parents=row.has_parents,
+        start_to_close_seconds=row.start_to_close_seconds,
+        ceiling_nano_usd=row.ceiling_nano_usd,
+        run_alone=row.run_alone,
+    )
 
 
 def settle_results(

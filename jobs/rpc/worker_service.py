@@ -3,7 +3,7 @@
 import re
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.conf import settings
@@ -69,7 +69,7 @@ class WorkerService(worker_pb2_grpc.WorkerServiceServicer):
         rows = self._claim(ClaimRequest(worker, want, settings.DAEF_LEASE_SECONDS))
         if rows:
             reach("claim.after_commit_before_reply")
-        return worker_pb2.ClaimResponse(tasks=conversion.claimed_tasks(rows))
+        return worker_pb2.ClaimResponse(tasks=_that_fit(worker, rows))
 
     def Settle(self, request: worker_pb2.SettleRequest, context: Any) -> Any:
         """Settle outcomes and claim the next batch in the same transaction."""
@@ -82,7 +82,7 @@ class WorkerService(worker_pb2_grpc.WorkerServiceServicer):
         reach("settle.after_commit_before_reply")
         return worker_pb2.SettleResponse(
             results=conversion.settle_results(request.outcomes, answer.answers),
-            tasks=conversion.claimed_tasks(answer.tasks),
+            tasks=_that_fit(worker, answer.tasks),
         )
 
     def Heartbeat(self, request: worker_pb2.HeartbeatRequest, context: Any) -> Any:
@@ -153,6 +153,17 @@ class WorkerService(worker_pb2_grpc.WorkerServiceServicer):
         if known[1].token_fingerprint != context.actor.token_digest:
             raise LeaseNotHeld("this worker was registered with another token; register again")
         return known[1]
+
+
+def _that_fit(worker: Worker, rows: Sequence[ClaimedRow]) -> list[worker_pb2.ClaimedTask]:
+    """What one answer carries; an answer that is too large would never arrive, claim after claim.
+
+    The others are given back at no cost to them.
+    """
+    tasks = conversion.claimed_tasks(rows)
+    if len(tasks) < len(rows):
+        fleet.give_back(worker, [row.id for row in rows[len(tasks) :]])
+    return tasks
 
 
 def _registration(request: worker_pb2.RegisterRequest, context: Any) -> fleet.Registration:

@@ -39,9 +39,9 @@ select m.* from unnest(%(minute)s::timestamptz[], %(pool_id)s::int[], %(priority
 order by m.minute, m.pool_id, m.priority, m.outcome, m.code
 on conflict (minute, pool_id, priority, outcome, code) do update set
     attempts = minute_stats.attempts + excluded.attempts,
-    input_tokens = minute_stats.input_tokens + excluded.input_tokens,
-    output_tokens = minute_stats.output_tokens + excluded.output_tokens,
-    cost_nano_usd = minute_stats.cost_nano_usd + excluded.cost_nano_usd
+    input_tokens = least(minute_stats.input_tokens::numeric + excluded.input_tokens, %(most)s),
+    output_tokens = least(minute_stats.output_tokens::numeric + excluded.output_tokens, %(most)s),
+    cost_nano_usd = least(minute_stats.cost_nano_usd::numeric + excluded.cost_nano_usd, %(most)s)
 """
 
 NOTE_LOAD = """
@@ -88,6 +88,10 @@ returning labels[1]
 """
 
 
+LARGEST = 2**63 - 1
+"""PostgreSQL's largest bigint."""
+
+
 class LoadRow(NamedTuple):
     """What waits and runs in a pool and class at the moment."""
 
@@ -124,11 +128,17 @@ def add_sums(sums: Mapping[Series, float]) -> None:
 
 
 def add_minutes(minutes: Mapping[MinuteKey, Sequence[int]]) -> None:
-    """Add to the minutes' counts: attempts, input tokens, output tokens, nano-USD."""
+    """Add to the minutes' counts: attempts, input tokens, output tokens, nano-USD.
+
+    A sum that does not fit stays at the largest that does: one worker's nonsense must not keep
+    the figures of all others from being added.
+    """
     if minutes:
         fields = ("attempts", "input_tokens", "output_tokens", "cost_nano_usd")
-        counts = dict(zip(fields, map(list, zip(*minutes.values(), strict=True)), strict=True))
-        execute(ADD_MINUTES, {**columns(list(minutes), MinuteKey._fields), **counts})
+        bounded = [[min(amount, LARGEST) for amount in amounts] for amounts in minutes.values()]
+        counts = dict(zip(fields, map(list, zip(*bounded, strict=True)), strict=True))
+        keys = columns(list(minutes), MinuteKey._fields)
+        execute(ADD_MINUTES, {**keys, **counts, "most": LARGEST})
 
 
 def note_load(rows: Sequence[LoadRow]) -> None:

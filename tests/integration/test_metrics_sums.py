@@ -242,3 +242,17 @@ def test_old_minutes_are_forgotten():
     assert forget_minutes() > 0
     assert not MinuteStats.objects.exists()
     assert not MinuteLoad.objects.exists()
+
+
+def test_sums_of_a_minute_beyond_64_bits_stay_at_the_largest_and_stop_nothing():
+    execute(
+        "insert into tally (name, labels, amounts, happened_at) "
+        "select 'attempts', '{1,100,echo,Succeeded,\"\",1,1}', "
+        "array[1, 0, 0, 9000000000000000000, 1, 9000000000000000000], now() "
+        "from generate_series(1, 3)"
+    )
+    add_tallies()
+    assert not Tally.objects.exists()
+    minute = MinuteStats.objects.get()
+    assert (minute.attempts, minute.output_tokens) == (3, 3)
+    assert (minute.input_tokens, minute.cost_nano_usd) == (2**63 - 1, 2**63 - 1)

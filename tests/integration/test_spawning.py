@@ -5,7 +5,7 @@ import pytest
 from jobs.actions.settle import Report, ReportKind, SettleStatus
 from jobs.actions.spawning import SpawnOrder
 from jobs.models import JobStage, Task
-from jobs.states import MAX_TASKS
+from jobs.states import MAX_PARAMETERS_BYTES, MAX_TASKS
 from jobs.transitions.sql import execute
 from tests.integration.overlap import overlapping
 from tests.integration.scenario import (
@@ -38,6 +38,8 @@ def settled(worker, cluster, *orders):
         ({"name": ""}, "needs a name"),
         ({"name": "x" * 256}, "needs a name"),
         ({"input": "{"}, "JSON input"),
+        ({"name": "label\x00"}, "needs a name"),
+        ({"parameters": f'"{"x" * MAX_PARAMETERS_BYTES}"'}, "the parameters of a task may have"),
         ({"parameters": "nonsense"}, "JSON parameters"),
         ({"model": "gpt-17"}, "does not use the model"),
         ({"kind": "embed-more"}, "no stage"),

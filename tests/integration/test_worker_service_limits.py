@@ -6,8 +6,9 @@ import uuid
 import grpc
 import pytest
 
-from jobs.models import ModelEndpoint, TaskLog, Worker
-from jobs.rpc import worker_service
+from jobs.errors import PlanRefused
+from jobs.models import DeadLetter, Job, JobStage, ModelEndpoint, Task, TaskLog, UsageEntry, Worker
+from jobs.rpc import conversion, worker_service
 from jobs.transitions.sql import execute
 from proto.daef.v1 import worker_pb2
 from tests.integration.scenario import submit_echo, submit_pipeline
@@ -172,3 +173,75 @@ def test_what_is_written_over_again_ends_with_the_lease(channel):
     execute("update task set epoch = epoch + 1")
     refused = refusal(lambda: agent.write(task, b"lost"))
     assert refused == (grpc.StatusCode.FAILED_PRECONDITION, "lease_not_held")
+
+
+def test_tasks_too_large_for_one_answer_arrive_in_several(channel, monkeypatch):
+    monkeypatch.setattr(conversion, "ANSWER_BYTES", 100_000)
+    submit_pipeline(
+        *({"name": f"t{number}", "parameters": {"text": "x" * 40_000}} for number in range(5))
+    )
+    agent = Agent(channel)
+    first = agent.claim(5)
+    second = agent.settle(*map(succeeded, first), want=5).tasks
+    assert [len(first), len(second)] == [2, 2]
+    assert sorted(Task.objects.values_list("status", flat=True)) == [
+        *["Queued", "Running", "Running", "Succeeded", "Succeeded"]
+    ]
+    assert {task.attempt for task in second} == {1}
+
+
+def test_a_task_larger_than_an_answer_should_be_arrives_alone(channel, monkeypatch):
+    monkeypatch.setattr(conversion, "ANSWER_BYTES", 10)
+    submit_echo(2)
+    assert len(Agent(channel).claim(2)) == 1
+
+
+def test_parameters_that_could_not_travel_are_refused(channel):
+    with pytest.raises(PlanRefused, match=r"parameters: those of task 'large' are larger than"):
+        submit_pipeline({"name": "large", "parameters": {"text": "é" * 600_000}})
+
+
+def usage(*calls: dict[str, object]) -> list[worker_pb2.Usage]:
+    return [worker_pb2.Usage(**call) for call in calls]
+
+
+def test_a_call_reported_twice_counts_once_everywhere(channel):
+    submit_echo(1)
+    agent = Agent(channel)
+    (task,) = agent.claim()
+    calls = usage({"call": 1, "input_tokens": 3}, {"call": 1, "input_tokens": 4})
+    agent.settle(succeeded(task, usage=calls))
+    assert Task.objects.get().input_tokens == 3
+    assert UsageEntry.objects.get().input_tokens == 3
+
+
+def test_numbers_that_no_model_can_mean_are_cut_and_stop_nothing(channel):
+    submit_echo(2)
+    agent = Agent(channel)
+    much = {"input_tokens": 2**62, "output_tokens": 2**62, "cost_nano_usd": 2**62}
+    for task in agent.claim(2):
+        calls = usage(*({"call": number, **much} for number in range(1_000)))
+        (result,) = agent.settle(succeeded(task, usage=calls)).results
+        assert result.status == worker_pb2.SETTLE_STATUS_APPLIED
+    counts = JobStage.objects.values_list("input_tokens", "output_tokens").get()
+    assert counts == (2_000 * conversion.MOST_TOKENS,) * 2
+    assert Job.objects.get().status == "Succeeded"
+
+
+def test_nul_in_what_an_agent_says_is_replaced(channel):
+    submit_echo(2)
+    agent = Agent(channel)
+    first, second = agent.claim(2)
+    failure = worker_pb2.Outcome(
+        task_id=first.task_id,
+        lease_epoch=first.lease_epoch,
+        kind=worker_pb2.OUTCOME_KIND_FAILED,
+        error_class=worker_pb2.ERROR_CLASS_PERMANENT,
+        error_code="bro\0ken",
+        error_message="of \0 no use",
+    )
+    calls = usage({"call": 0, "endpoint": "e\0", "model": "m\0"})
+    agent.settle(failure, succeeded(second, usage=calls))
+    letter = DeadLetter.objects.get()
+    assert (letter.error_code, letter.error_message) == ("bro\ufffdken", "of \ufffd no use")
+    assert UsageEntry.objects.values_list("endpoint", "model").get() == ("e\ufffd", "m\ufffd")

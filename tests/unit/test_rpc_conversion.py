@@ -6,8 +6,9 @@ from jobs.actions.settle import ReportKind
 from jobs.rpc.conversion import (
     ANSWER_INPUT_BYTES,
     INLINE_INPUT_BYTES,
-    LARGEST,
     MAX_USAGE,
+    MOST_NANO_USD,
+    MOST_TOKENS,
     claimed_tasks,
     report_of,
 )
@@ -22,8 +23,8 @@ def outcome(kind=FAILED, **fields):
     return worker_pb2.Outcome(task_id=7, lease_epoch=3, kind=kind, **fields)
 
 
-def usage(**fields):
-    return worker_pb2.Usage(call=0, endpoint="e", model="m", **fields)
+def usage(call=0, **fields):
+    return worker_pb2.Usage(call=call, endpoint="e", model="m", **fields)
 
 
 def row(text: str) -> ClaimedRow:
@@ -69,18 +70,21 @@ def test_a_wait_is_between_nothing_and_a_day(asked, kept):
     assert report_of(outcome(retry_after_seconds=asked)).retry_after_seconds == kept
 
 
-@pytest.mark.parametrize(("told", "kept"), [(-5, 0), (5, 5), (2**62, LARGEST)])
-def test_counts_are_neither_negative_nor_beyond_what_adds_up(told, kept):
+@pytest.mark.parametrize(
+    ("told", "tokens", "cost"), [(-5, 0, 0), (5, 5, 5), (2**62, MOST_TOKENS, MOST_NANO_USD)]
+)
+def test_counts_are_neither_negative_nor_beyond_what_adds_up(told, tokens, cost):
     report = report_of(
         outcome(usage=[usage(input_tokens=told, output_tokens=told, cost_nano_usd=told)])
     )
     (entry,) = report.usage
-    assert (entry.input_tokens, entry.output_tokens, entry.cost_nano_usd) == (kept,) * 3
+    assert (entry.input_tokens, entry.output_tokens) == (tokens, tokens)
+    assert entry.cost_nano_usd == cost
     assert not entry.wasted
 
 
 def test_an_outcome_carries_so_many_model_calls_at_most():
-    report = report_of(outcome(usage=[usage()] * (MAX_USAGE + 1)))
+    report = report_of(outcome(usage=map(usage, range(MAX_USAGE + 1))))
     assert len(report.usage) == MAX_USAGE
 
 
