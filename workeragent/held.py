@@ -53,6 +53,7 @@ class Held:
         self._parked: dict[bool, deque[int]] = {False: deque(), True: deque()}
         self._in_runner = {False: 0, True: 0}
         self._finished: deque[int] = deque()
+        self._postponed: list[tuple[float, int]] = []
         self._oldest = 0.0
 
     def add(self, tasks: Iterable[worker_pb2.ClaimedTask], lease_until: float, now: float) -> None:
@@ -112,6 +113,24 @@ class Held:
                 if share is not None and share.outcome is outcome:
                     # Taken before, so it is in no line any more: no need to look.
                     del self._shares[outcome.task_id]
+
+    def postpone(self, outcomes: Iterable[worker_pb2.Outcome], until: float) -> None:
+        """These could not be settled for now: they are in nobody's line until then."""
+        with self._lock:
+            for outcome in outcomes:
+                share = self._shares.get(outcome.task_id)
+                if share is not None and share.outcome is outcome:
+                    self._postponed.append((until, outcome.task_id))
+
+    def revive(self, now: float) -> bool:
+        """Put what was postponed until now back in line; whether there was anything."""
+        with self._lock:
+            due = [task_id for until, task_id in self._postponed if until <= now]
+            self._postponed = [each for each in self._postponed if each[0] > now]
+            if due and not self._finished:
+                self._oldest = now
+            self._finished.extend(due)
+            return bool(due)
 
     def leases(self) -> list[Lease]:
         """Every share to name in a heartbeat, unsettled outcomes included."""
@@ -248,6 +267,7 @@ class Held:
         if share is None:
             return
         self._leave(share)
+        self._postponed = [each for each in self._postponed if each[1] != task_id]
         for line in (self._parked[share.claimed.run_alone], self._finished):
             if task_id in line:
                 line.remove(task_id)

@@ -18,6 +18,8 @@ from workeragent.client import (
 )
 from workeragent.work import Errand, Work
 
+BUSY = worker_pb2.SETTLE_STATUS_BUSY
+
 logger = logging.getLogger(__name__)
 
 
@@ -94,7 +96,9 @@ class Lane:
         except RefusedError as error:
             return self._settle_apart(errand, error)
         reach("worker.after_settle_before_ack")
-        self._work.settled(errand.outcomes)
+        busy = {told.task_id for told in response.results if told.status == BUSY}
+        self._work.settled([each for each in errand.outcomes if each.task_id not in busy])
+        self._work.postpone([each for each in errand.outcomes if each.task_id in busy])
         _log_refused(response.results)
         return response.tasks
 

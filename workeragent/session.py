@@ -180,3 +180,4 @@ class Session:
             running = [share.lease for share in shares if share.stop is None]
             self._runners.stop_tasks(running, Stop.RELEASE)
         self._runners.watch(now)
+        self._work.revive()

@@ -12,6 +12,9 @@ from workeragent.slots import BATCH_SECONDS, Call, Pace, View, next_call
 SETTLE_BYTES = 3 * 1024 * 1024
 """Most result bytes in one Settle: under gRPC's default limit of 4 MiB a message."""
 
+POSTPONE_SECONDS = 1.0
+"""When an outcome is sent again whose job's rows somebody held."""
+
 
 @dataclass(frozen=True)
 class Errand:
@@ -79,6 +82,16 @@ class Work:
     def settled(self, outcomes: list[worker_pb2.Outcome]) -> None:
         """These were answered, or are past their lease: not held any more."""
         self._held.settled(outcomes)
+
+    def postpone(self, outcomes: list[worker_pb2.Outcome]) -> None:
+        """The control plane cannot settle these at the moment: they are sent again later."""
+        self._held.postpone(outcomes, time.monotonic() + POSTPONE_SECONDS)
+
+    def revive(self) -> None:
+        """Send again what was postponed until now; to be called several times a second."""
+        with self._news:
+            if self._held.revive(time.monotonic()):
+                self._news.notify_all()
 
     def wake(self) -> None:
         """There may be work: a ticket or a heartbeat says so."""

@@ -36,6 +36,7 @@ class FakeControlPlane(worker_pb2_grpc.WorkerServiceServicer):
     settled: dict[int, list[worker_pb2.Outcome]] = field(default_factory=dict)
     settle_calls: int = 0
     gone: set[int] = field(default_factory=set)
+    busy: set[int] = field(default_factory=set)
     last_held: set[tuple[int, int]] = field(default_factory=set)
     drain: bool = False
     artifacts: dict[Any, bytes] = field(default_factory=dict)
@@ -189,7 +190,9 @@ class FakeControlPlane(worker_pb2_grpc.WorkerServiceServicer):
     def _apply(self, outcome: worker_pb2.Outcome) -> worker_pb2.SettleResult:
         result = worker_pb2.SettleResult(task_id=outcome.task_id, lease_epoch=outcome.lease_epoch)
         before = [one.lease_epoch for one in self.outcomes(outcome.task_id)]
-        if outcome.lease_epoch in before:
+        if outcome.task_id in self.busy:
+            result.status = worker_pb2.SETTLE_STATUS_BUSY
+        elif outcome.lease_epoch in before:
             result.status = worker_pb2.SETTLE_STATUS_REPEATED
         elif self.leases.get(outcome.task_id) != outcome.lease_epoch:
             result.status = worker_pb2.SETTLE_STATUS_FENCED

@@ -11,7 +11,7 @@ import pytest
 
 from proto.daef.v1 import worker_pb2
 from tests.integration.agent_control_plane import TOKEN, FakeControlPlane, until
-from workeragent import agent, runners, session
+from workeragent import agent, runners, session, work
 from workeragent.config import load
 
 SUCCEEDED = worker_pb2.OUTCOME_KIND_SUCCEEDED
@@ -81,6 +81,23 @@ def test_a_settlement_whose_answer_was_lost_is_sent_again_and_applied_once(contr
         until(lambda: not control_plane.last_held)
     assert len(control_plane.outcomes(task)) == 1
     assert control_plane.statuses.count(worker_pb2.SETTLE_STATUS_REPEATED) == 2
+
+
+def test_an_outcome_that_cannot_be_settled_for_now_is_sent_again_and_holds_up_nobody(
+    control_plane, monkeypatch
+):
+    monkeypatch.setattr(work, "POSTPONE_SECONDS", 0.1)
+    with joined(control_plane, slots=2):
+        [late] = control_plane.add(parameters={"sleep_ms": 300})
+        control_plane.busy.add(late)
+        until(lambda: worker_pb2.SETTLE_STATUS_BUSY in control_plane.statuses)
+        others = control_plane.add(count=20)
+        until(lambda: all(control_plane.outcomes(task) for task in others))
+        until(lambda: control_plane.statuses.count(worker_pb2.SETTLE_STATUS_BUSY) > 2)
+        assert (late, 1) in control_plane.last_held
+        control_plane.busy.clear()
+        until(lambda: control_plane.outcomes(late))
+    assert len(control_plane.outcomes(late)) == 1
 
 
 def test_a_task_that_is_gone_is_stopped_and_never_settled(control_plane):

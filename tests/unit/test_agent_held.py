@@ -145,6 +145,27 @@ def test_outcomes_are_taken_up_to_a_size_but_at_least_one(held):
     assert len(held.take(10, 500)) == 1
 
 
+def test_a_postponed_outcome_is_held_and_taken_again_when_it_is_due(held):
+    held.ended([ended(1), ended(2)], 0.0)
+    first, second = held.take(10, FAR)
+    held.settled([first])
+    held.postpone([first, second], 5.0)
+    assert held.leases() == [(2, 1)]
+    assert not held.revive(4.9)
+    assert held.take(10, FAR) == []
+    assert held.revive(5.0)
+    assert held.counts(7.0) == (0, 1, 2.0)
+    assert held.take(10, FAR) == [second]
+    assert not held.revive(9.0)
+
+
+def test_a_postponed_outcome_whose_lease_ended_is_forgotten(held):
+    held.ended([ended(1)], 0.0)
+    held.postpone(held.take(10, FAR), 2 * FAR)
+    held.expired(FAR)
+    assert not held.revive(3 * FAR)
+
+
 def test_a_task_claimed_again_replaces_its_older_share(held):
     again = worker_pb2.ClaimedTask(task_id=1, lease_epoch=2)
     held.add([again], FAR, 0.0)

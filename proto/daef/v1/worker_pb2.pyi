@@ -36,6 +36,7 @@ class SettleStatus(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     SETTLE_STATUS_REPEATED: _ClassVar[SettleStatus]
     SETTLE_STATUS_FENCED: _ClassVar[SettleStatus]
     SETTLE_STATUS_REJECTED: _ClassVar[SettleStatus]
+    SETTLE_STATUS_BUSY: _ClassVar[SettleStatus]
 OUTCOME_KIND_UNSPECIFIED: OutcomeKind
 OUTCOME_KIND_SUCCEEDED: OutcomeKind
 OUTCOME_KIND_FAILED: OutcomeKind
@@ -54,6 +55,7 @@ SETTLE_STATUS_APPLIED: SettleStatus
 SETTLE_STATUS_REPEATED: SettleStatus
 SETTLE_STATUS_FENCED: SettleStatus
 SETTLE_STATUS_REJECTED: SettleStatus
+SETTLE_STATUS_BUSY: SettleStatus
 
 class TaskLease(_message.Message):
     __slots__ = ("task_id", "lease_epoch")
