@@ -55,8 +55,9 @@ DAEF_REDIS_AGENT_URL = env.secret(
 # Time limits in milliseconds; a statement that takes longer is a fault, not a slow answer.
 _SESSION = {
     "statement_timeout": 30_000,
-    "lock_timeout": 10_000,
-    "idle_in_transaction_session_timeout": 60_000,
+    "lock_timeout": 2_000,
+    # A process of ours that was stopped in the middle of a transaction holds its locks no longer.
+    "idle_in_transaction_session_timeout": 10_000,
 }
 DAEF_POSTGRES_POOL_MAX = env.whole_number("DAEF_POSTGRES_POOL_MAX", 48, least=0, most=1000)
 

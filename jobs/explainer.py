@@ -5,8 +5,9 @@ locks nothing while it reads, and writes one job row at a time.
 """
 
 import threading
+from functools import partial
 
-from jobs.actions.transactions import in_transaction
+from jobs.actions.transactions import in_brief_transaction, unless_locked_out
 from jobs.loops import run_passes
 from jobs.models import Job
 from jobs.policies.explain import Explanation
@@ -28,10 +29,11 @@ def one_pass() -> dict[str, int]:
     """Bring the oldest reasons of open jobs up to date."""
     numbers = jobs.stale_reasons(seconds=REFRESH_SECONDS, limit=JOBS_PER_PASS)
     for job in Job.objects.select_related("pool", "tenant").filter(pk__in=numbers):
-        _note(job.pk, explanation(job))
+        unless_locked_out(partial(_note, job.pk, explanation(job)))
     return {}
 
 
-@in_transaction
-def _note(job: int, told: Explanation) -> None:
+@in_brief_transaction
+def _note(job: int, told: Explanation) -> int:
     jobs.note_reason(job, reason=told.reason, message=told.message)
+    return 1

@@ -6,6 +6,8 @@ that lost workers' tasks never wait for any of it.
 
 import threading
 import time
+from collections.abc import Sequence
+from functools import partial
 
 from django.conf import settings
 
@@ -13,7 +15,8 @@ from audit.events import INTERNAL
 from jobs.actions import fleet, restoring, retention
 from jobs.actions.control import close_tasks
 from jobs.actions.finish import end_jobs_without_open_tasks, moved_delta
-from jobs.actions.transactions import in_transaction
+from jobs.actions.stuck import StuckJobs
+from jobs.actions.transactions import in_brief_transaction, unless_locked_out
 from jobs.loops import run_passes
 from jobs.policies import causes
 from jobs.states import EventKind, Reason
@@ -22,6 +25,7 @@ from jobs.transitions.jobs import StageDelta
 
 PASS_SECONDS = 0.5
 TASKS_PER_PASS = 1_000
+JOBS_PER_PASS = 100
 RETENTION_SECONDS = 60.0
 
 MESSAGES = {
@@ -39,10 +43,11 @@ def run_forever(stop: threading.Event) -> None:
 
 
 class Keeper:
-    """Makes the passes; remembers only when it last looked after old jobs."""
+    """Makes the passes; remembers when it last looked after old jobs, and what held it up."""
 
     def __init__(self) -> None:
         self._retained_at = time.monotonic()
+        self._stuck = StuckJobs()
 
     def run(self, stop: threading.Event) -> None:
         """One pass every half second."""
@@ -51,11 +56,11 @@ class Keeper:
     def one_pass(self) -> dict[str, int]:
         """Everything once; returns how much of each was done."""
         counts = {
-            "tasks waited too long": bury_overdue(),
+            "tasks waited too long": self._stuck.around(bury_overdue, _candidates),
             "jobs past deadline": fail_jobs(),
             "tasks of ending jobs cancelled": close_jobs(),
-            "causes found": mark_causes(),
-            "workers gone": workers.forget_silent(fleet.silent_seconds() * 2),
+            "causes found": unless_locked_out(mark_causes),
+            "workers gone": unless_locked_out(forget_silent),
         }
         if time.monotonic() - self._retained_at > RETENTION_SECONDS:
             self._retained_at = time.monotonic()
@@ -65,10 +70,17 @@ class Keeper:
         return counts
 
 
-@in_transaction
-def bury_overdue() -> int:
-    """Send tasks that waited past their limits to the dead letters; returns how many."""
-    found = overdue.waited_too_long(chunk=TASKS_PER_PASS)
+def _candidates() -> list[int]:
+    return overdue.jobs_with_impatient_tasks(limit=JOBS_PER_PASS)
+
+
+@in_brief_transaction
+def bury_overdue(*, job: int | None = None, without: Sequence[int] = ()) -> int:
+    """Send tasks that waited past their limits to the dead letters; returns how many.
+
+    Of one job where it is named, of none of the jobs ``without``.
+    """
+    found = overdue.waited_too_long(chunk=TASKS_PER_PASS, job=job, without=without)
     if not found:
         return 0
     buried = overdue.bury_waiting([(task, code, MESSAGES[code]) for task, _, _, code in found])
@@ -86,7 +98,7 @@ def bury_overdue() -> int:
     return len(buried)
 
 
-@in_transaction
+@in_brief_transaction
 def mark_causes() -> int:
     """Give dead letters of older processes the fingerprint of their cause; returns how many."""
     found = burials.unmarked(limit=TASKS_PER_PASS)
@@ -96,12 +108,22 @@ def mark_causes() -> int:
     return burials.mark(marks) if marks else 0
 
 
-@in_transaction
 def fail_jobs() -> int:
     """Note jobs that have to fail: past their deadline, or unable to pay for another task."""
     late = [(job, Reason.DEADLINE_EXCEEDED) for job in overdue.jobs_past_deadline()]
     poor = [(job, Reason.BUDGET_EXCEEDED) for job in overdue.jobs_out_of_budget()]
-    return sum(jobs.fail(job, reason) for job, reason in sorted(late + poor))
+    return sum(unless_locked_out(partial(_fail, *each)) for each in sorted(late + poor))
+
+
+@in_brief_transaction
+def _fail(job: int, reason: Reason) -> int:
+    return int(jobs.fail(job, reason))
+
+
+@in_brief_transaction
+def forget_silent() -> int:
+    """Mark workers that were silent for long and hold nothing as gone; returns how many."""
+    return workers.forget_silent(fleet.silent_seconds() * 2)
 
 
 def close_jobs() -> int:
@@ -111,5 +133,5 @@ def close_jobs() -> int:
         code, message = "cancelled", "The job was cancelled."
         if failed_reason:
             code, message = "job_failed", MESSAGES[Reason(failed_reason)]
-        count += close_tasks(job, code=code, message=message)
+        count += unless_locked_out(partial(close_tasks, job, code=code, message=message))
     return count

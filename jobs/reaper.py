@@ -5,11 +5,13 @@ Any number may run; each pass takes only leases and tasks that nobody else holds
 
 import random
 import threading
+from collections.abc import Sequence
 
 from faultpoints import reach
 from jobs.actions.finish import finish_shares
 from jobs.actions.settle import decided_share
-from jobs.actions.transactions import in_transaction
+from jobs.actions.stuck import StuckJobs
+from jobs.actions.transactions import in_brief_transaction
 from jobs.loops import run_passes
 from jobs.policies import isolation, retry
 from jobs.states import AttemptOutcome, EventKind, TaskStatus
@@ -30,7 +32,7 @@ MESSAGES = {
 def run_forever(stop: threading.Event) -> None:
     """Take back until told to stop."""
     run_passes(
-        one_pass,
+        Reaper().one_pass,
         name="reaper",
         seconds=PASS_SECONDS,
         stop=stop,
@@ -38,20 +40,33 @@ def run_forever(stop: threading.Event) -> None:
     )
 
 
-def one_pass() -> dict[str, int]:
-    """End every share whose lease ran out, and wake agents for what is queued again."""
-    count = 0
-    while ended := reap_leases():
-        count += ended
-    if count:
-        ring_pools()
-    return {"shares lost": count}
+class Reaper:
+    """Makes the passes; remembers only which jobs' rows somebody held up."""
+
+    def __init__(self) -> None:
+        self._stuck = StuckJobs()
+
+    def one_pass(self) -> dict[str, int]:
+        """End every share whose lease ran out, and wake agents for what is queued again."""
+        count = 0
+        while ended := self._stuck.around(reap_leases, _candidates):
+            count += ended
+        if count:
+            ring_pools()
+        return {"shares lost": count}
 
 
-@in_transaction
-def reap_leases() -> int:
-    """End the shares of some expired leases; returns how many."""
-    expired = overdue.expired_shares(chunk=LEASES_PER_CHUNK)
+def _candidates() -> list[int]:
+    return overdue.jobs_with_expired_leases(limit=LEASES_PER_CHUNK)
+
+
+@in_brief_transaction
+def reap_leases(*, job: int | None = None, without: Sequence[int] = ()) -> int:
+    """End the shares of some expired leases; returns how many.
+
+    Of one job where it is named, of none of the jobs ``without``.
+    """
+    expired = overdue.expired_shares(chunk=LEASES_PER_CHUNK, job=job, without=without)
     if expired:
         reach("reaper.between_select_and_update")
     ended = settling.end_shares([_lost(share) for share in expired]) if expired else []

@@ -1,16 +1,22 @@
 """Give ready tasks to workers: policy chooses, one statement takes."""
 
+import logging
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from django.db import OperationalError
+
 from faultpoints import reach
-from jobs.actions.transactions import in_transaction
+from jobs.actions.stuck import StuckJobs
+from jobs.actions.transactions import in_brief_transaction, in_transaction, is_locked_out
 from jobs.models import Pool, Worker
 from jobs.policies import fairness
 from jobs.states import PRIORITIES, WorkerState
 from jobs.transitions import claiming
 from jobs.transitions.claiming import ClaimedRow, GroupRow, ServedRow
+
+logger = logging.getLogger(__name__)
 
 MAX_CLAIM = 256
 """Most tasks in one answer; larger batches gained nothing when measured."""
@@ -23,13 +29,19 @@ class ClaimRequest:
     worker: Worker
     want: int
     lease_seconds: float
+    is_waiting: Callable[[], bool] = lambda: True
+    """Whether the worker still waits for its answer: one that died takes no task along."""
 
 
 class Claimer:
-    """Claims for the workers of one control plane; counts the turns it has given."""
+    """Claims for the workers of one control plane.
+
+    Counts the turns it has given, and remembers the jobs that held it up.
+    """
 
     def __init__(self) -> None:
         self._grants: Counter[int] = Counter()
+        self._stuck = StuckJobs()
 
     def has_work(self, worker: Worker) -> bool:
         """Whether anything is ready that this worker could run; one index probe a capability.
@@ -47,7 +59,7 @@ class Claimer:
     def claim(self, request: ClaimRequest) -> list[ClaimedRow]:
         """Claim for one worker; the caller holds the transaction and the pool's lock."""
         worker = request.worker
-        if worker.state != WorkerState.ACTIVE:
+        if worker.state != WorkerState.ACTIVE or not request.is_waiting():
             return []
         groups = [
             group
@@ -70,6 +82,12 @@ class Claimer:
         self._grants[worker.pool_id] += len(claimed)
         return claimed
 
+    def look_for_locks(self, workers: Iterable[Worker]) -> None:
+        """Find the jobs that a claim would have to wait for, and leave them alone for a while."""
+        for worker in workers:
+            groups = claiming.ready_groups(_reach(worker))
+            self._stuck.add(claiming.held_up_jobs(worker.pool_id, groups))
+
     @staticmethod
     def _room(pool: Pool) -> int:
         if pool.max_running_tasks is None:
@@ -88,7 +106,10 @@ class Claimer:
                 )
                 for group in groups
             ],
-            [fairness.Constraint(*row) for row in claiming.constrained_jobs(pool.pk)],
+            [
+                fairness.Constraint(*row)
+                for row in claiming.constrained_jobs(pool.pk, closed=self._stuck.now())
+            ],
             want=want,
             tenant_room=_tenant_rooms(groups),
             bounds=class_bounds(pool),
@@ -98,12 +119,37 @@ class Claimer:
         )
 
 
-@in_transaction
 def claim_tasks(requests: Sequence[ClaimRequest], claimer: Claimer) -> list[list[ClaimedRow]]:
-    """Claim for several workers in one transaction.
+    """Claim for several workers, around jobs whose rows somebody holds.
 
-    It does not wait for the disk: a claim that a crash of Postgres undoes leaves its tasks
-    queued, and the worker's settlement of them is fenced.
+    Nobody gets anything where it is the pool that is held.
+    """
+    try:
+        return _claim_tasks(requests, claimer)
+    except OperationalError as error:
+        if not is_locked_out(error):
+            raise
+    _look_for_locks(requests, claimer)
+    try:
+        return _claim_tasks(requests, claimer)
+    except OperationalError as error:
+        if not is_locked_out(error):
+            raise
+        logger.warning("nothing can be claimed, a lock is in the way: %s", str(error).strip())
+        return [[] for _ in requests]
+
+
+@in_brief_transaction
+def _look_for_locks(requests: Sequence[ClaimRequest], claimer: Claimer) -> None:
+    claimer.look_for_locks(request.worker for request in requests)
+
+
+@in_transaction
+def _claim_tasks(requests: Sequence[ClaimRequest], claimer: Claimer) -> list[list[ClaimedRow]]:
+    """In one transaction, which does not wait for the disk.
+
+    A claim that a crash of Postgres undoes leaves its tasks queued, and the worker's settlement of
+    them is fenced.
     """
     for pool in sorted({request.worker.pool_id for request in requests}):
         claiming.lock_pool(pool, durable=False)

@@ -1,13 +1,18 @@
 """What is asked of a job: cancel, suspend, resume, retry. Each may be repeated."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from access.actors import Actor
 from audit.events import INTERNAL, Action, Origin
 from jobs.actions import reopen
 from jobs.actions.audited import JobTrail, audited
 from jobs.actions.finish import end_jobs_without_open_tasks, finish_shares
-from jobs.actions.transactions import in_transaction
+from jobs.actions.transactions import (
+    in_brief_transaction,
+    in_transaction,
+    unless_locked_out,
+)
 from jobs.errors import NotFound, StateConflict
 from jobs.models import Job
 from jobs.states import AttemptOutcome, EventKind, JobStatus, TaskStatus, job_name
@@ -30,8 +35,10 @@ def cancel_job(*, job_id: int, actor: Actor, origin: Origin = INTERNAL) -> None:
     with audited(JobTrail(Action.JOB_CANCEL, actor, origin, job_id)) as trail:
         _existing(job_id)
         _request_cancel(trail)
+    close = partial(close_tasks, job_id, code="cancelled", message="The job was cancelled.")
+    # It is asked for by now: what somebody holds up is left to the keeper.
     for _ in range(MAX_PASSES):
-        if not close_tasks(job_id, code="cancelled", message="The job was cancelled."):
+        if not unless_locked_out(close):
             break
 
 
@@ -41,7 +48,7 @@ def _request_cancel(trail: JobTrail) -> None:
         trail.done()
 
 
-@in_transaction
+@in_brief_transaction
 def close_tasks(job_id: int, *, code: str, message: str) -> int:
     """One chunk of a closing job: cancel open tasks that nobody holds; returns how many."""
     tasks = closing.lock_open_tasks(job_id)
@@ -103,7 +110,7 @@ def suspend_job(*, job_id: int, actor: Actor, origin: Origin = INTERNAL) -> None
             raise StateConflict(f"{job} has ended or is ending; only an open job can be suspended")
         _suspend(trail)
     for _ in range(MAX_PASSES):
-        if not _park(job_id):
+        if not unless_locked_out(partial(_park, job_id)):
             break
 
 
@@ -113,7 +120,7 @@ def _suspend(trail: JobTrail) -> None:
         trail.done()
 
 
-@in_transaction
+@in_brief_transaction
 def _park(job_id: int) -> int:
     return closing.park(job_id)
 

@@ -1,24 +1,33 @@
 """Agents come, stay alive, and go."""
 
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 from django.conf import settings
 
 from jobs.actions.claim import Claimer
 from jobs.actions.finish import finish_shares
-from jobs.actions.transactions import in_transaction
+from jobs.actions.transactions import (
+    in_transaction,
+    unless_locked_out,
+    wait_briefly,
+)
 from jobs.errors import LeaseNotHeld
 from jobs.models import ModelEndpoint, Pool, Worker
-from jobs.states import AttemptOutcome, EventKind, TaskStatus, WorkerState
+from jobs.states import TASK_BITS, AttemptOutcome, EventKind, TaskStatus, WorkerState
 from jobs.transitions import settling, workers
 from jobs.transitions.settling import ShareEnd
 
 ENDPOINT_PREFIX = "openai:"
 LOST_REPLY_SECONDS = 5.0
 """A task claimed this long ago that its worker does not name: the claim's answer was lost."""
+
+HEARTBEAT_LOCK_MILLISECONDS = 50
+"""How long a heartbeat waits for a lock: its answer is due within a third of the lease."""
 
 SILENT_HEARTBEATS = 3
 """A worker that missed this many heartbeats is not counted as live any more."""
@@ -115,7 +124,10 @@ def heartbeat(
     tickets_taken: int = 0,
 ) -> Pulse:
     """Renew a worker's leases, say which shares are gone, take back what it does not know of."""
-    state = _renew(worker, held, free_slots, tickets_taken)
+    state, lost = _renew(worker, held, free_slots, tickets_taken)
+    for _, tasks in itertools.groupby(sorted(lost), lambda task: task >> TASK_BITS):
+        # Each job by itself: whatever holds it up, the leases are renewed and others given back.
+        unless_locked_out(partial(_take_back, worker, list(tasks)))
     alive = workers.shares_held(worker.pk, [share.task_id for share in held])
     return Pulse(
         gone=[share for share in held if share not in alive],
@@ -125,7 +137,10 @@ def heartbeat(
 
 
 @in_transaction
-def _renew(worker: Worker, held: Sequence[Share], free_slots: int, tickets_taken: int) -> str:
+def _renew(
+    worker: Worker, held: Sequence[Share], free_slots: int, tickets_taken: int
+) -> tuple[str, list[int]]:
+    """The worker's state, and the tasks under its leases that it never heard of."""
     state = workers.beat(worker.pk, free_slots=free_slots, tickets_taken=tickets_taken)
     if state is None:
         raise LeaseNotHeld("this worker is gone; register again")
@@ -138,9 +153,14 @@ def _renew(worker: Worker, held: Sequence[Share], free_slots: int, tickets_taken
         for task in lease.task_ids
         if task not in named
     ]
-    if lost:
-        release_tasks(worker.pk, lost, actor=worker.name)
-    return state
+    return state, lost
+
+
+@in_transaction
+def _take_back(worker: Worker, tasks: Sequence[int]) -> int:
+    wait_briefly(HEARTBEAT_LOCK_MILLISECONDS)
+    release_tasks(worker.pk, tasks, actor=worker.name)
+    return len(tasks)
 
 
 def release_tasks(owner: int, tasks: Sequence[int], *, actor: str) -> None:

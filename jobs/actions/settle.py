@@ -1,7 +1,7 @@
 """Take outcomes from workers: judge each, end its share, carry the consequences."""
 
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
@@ -44,6 +44,7 @@ class SettleStatus(StrEnum):
     REPEATED = "repeated"
     FENCED = "fenced"
     REJECTED = "rejected"
+    BUSY = "busy"
 
 
 class ReportKind(StrEnum):
@@ -85,6 +86,8 @@ class SettleRequest:
     reports: Sequence[Report]
     want: int
     lease_seconds: float
+    is_waiting: Callable[[], bool] = lambda: True
+    """Whether the worker still waits for its answer; what it has reported counts in any case."""
 
 
 @dataclass(slots=True)
@@ -114,7 +117,9 @@ def settle_and_claim(requests: Sequence[SettleRequest], claimer: Claimer) -> lis
     for request, answer in zip(requests, answers, strict=True):
         if request.want > 0:
             answer.tasks = claimer.claim(
-                ClaimRequest(request.worker, request.want, request.lease_seconds)
+                ClaimRequest(
+                    request.worker, request.want, request.lease_seconds, request.is_waiting
+                )
             )
     reach("settle.before_commit")
     return answers

@@ -27,6 +27,7 @@ STATUSES = {
     SettleStatus.REPEATED: worker_pb2.SETTLE_STATUS_REPEATED,
     SettleStatus.FENCED: worker_pb2.SETTLE_STATUS_FENCED,
     SettleStatus.REJECTED: worker_pb2.SETTLE_STATUS_REJECTED,
+    SettleStatus.BUSY: worker_pb2.SETTLE_STATUS_BUSY,
 }
 
 INLINE_INPUT_BYTES = 64 * 1024

@@ -14,7 +14,8 @@ from faultpoints import reach
 from jobs.actions import artifacts, fleet
 from jobs.actions.claim import MAX_CLAIM, Claimer, ClaimRequest, claim_tasks
 from jobs.actions.combiner import Combiner
-from jobs.actions.settle import SettleAnswer, SettleRequest, SettleStatus, settle_and_claim
+from jobs.actions.settle import SettleAnswer, SettleRequest, SettleStatus
+from jobs.actions.settle_apart import Settler
 from jobs.errors import InvalidRequest, LeaseNotHeld
 from jobs.metrics import FENCED
 from jobs.models import ModelEndpoint, Worker
@@ -42,7 +43,7 @@ class WorkerService(worker_pb2_grpc.WorkerServiceServicer):
         self._claimer = Claimer()
         self._workers: dict[int, tuple[float, Worker]] = {}
         self._settle: Combiner[SettleRequest, SettleAnswer] = Combiner(
-            lambda requests: settle_and_claim(requests, self._claimer), most=COMBINED_CALLS
+            Settler(self._claimer).settle, most=COMBINED_CALLS
         )
         self._claim: Combiner[ClaimRequest, list[ClaimedRow]] = Combiner(
             lambda requests: claim_tasks(requests, self._claimer), most=COMBINED_CALLS
@@ -66,7 +67,9 @@ class WorkerService(worker_pb2_grpc.WorkerServiceServicer):
         want = _between("want", request.want, 1, MAX_CLAIM)
         if not self._claimer.has_work(worker):
             return worker_pb2.ClaimResponse()
-        rows = self._claim(ClaimRequest(worker, want, settings.DAEF_LEASE_SECONDS))
+        rows = self._claim(
+            ClaimRequest(worker, want, settings.DAEF_LEASE_SECONDS, context.is_active)
+        )
         if rows:
             reach("claim.after_commit_before_reply")
         return worker_pb2.ClaimResponse(tasks=_that_fit(worker, rows))
@@ -77,7 +80,9 @@ class WorkerService(worker_pb2_grpc.WorkerServiceServicer):
         _between("outcomes", len(request.outcomes), 0, MAX_OUTCOMES)
         want = _between("want", request.want, 0, MAX_CLAIM)
         reports = [conversion.report_of(outcome) for outcome in request.outcomes]
-        answer = self._settle(SettleRequest(worker, reports, want, settings.DAEF_LEASE_SECONDS))
+        answer = self._settle(
+            SettleRequest(worker, reports, want, settings.DAEF_LEASE_SECONDS, context.is_active)
+        )
         FENCED.inc(sum(told.status == SettleStatus.FENCED for told in answer.answers))
         reach("settle.after_commit_before_reply")
         return worker_pb2.SettleResponse(

@@ -15,10 +15,15 @@ POOL_IDLE_SECONDS = 5.0
 """Longest pause between two statements under a pool's lock: a control plane that was stopped or cut
 off in the middle of a claim then loses its session, and the pool's other agents wait no longer."""
 
+POOL_LOCK_SECONDS = 1.0
+"""How long a claim waits for its pool, and then for any row. Ours hold both for hundredths of a
+second; whoever holds them for longer must not stop everybody who waits behind this claim."""
+
 # The claim itself need not survive a crash of Postgres: a lost claim means that the tasks are
 # still queued and that the worker's settlement is fenced. Settlements wait for the disk.
 LOCK_POOL = """
-select pg_advisory_xact_lock(20261, %(pool)s),
+select set_config('lock_timeout', %(lock_milliseconds)s, true),
+    pg_advisory_xact_lock(20261, %(pool)s),
     set_config('synchronous_commit', %(durability)s, true),
     set_config('idle_in_transaction_session_timeout', %(idle_milliseconds)s, true)
 """
@@ -64,6 +69,32 @@ select exists (
     where c.kind = any(%(kinds)s::text[]) and (c.model = '' or c.model = any(%(models)s::text[])))
 """
 
+# Of the tasks at the heads of these groups, the jobs whose rows a claim would have to wait for.
+# What it can lock it gives back at the end of the transaction.
+HELD_UP = """
+with head as (
+    select g.*, r.task_id from unnest(%(capability)s::int[], %(priority)s::int[],
+        %(tenant)s::int[]) as g(capability, priority, tenant) cross join lateral (
+        select r.task_id from ready r
+        where r.pool_id = %(pool)s and r.capability_id = g.capability
+            and r.priority = g.priority and r.tenant_id = g.tenant
+        order by r.task_id limit 256) r
+), t as materialized (
+    select t.id from task t where t.id = any(array(select task_id from head))
+    for no key update skip locked
+), j as materialized (
+    select j.id from job j where j.id = any(array(select task_id >> 20 from head))
+    for no key update skip locked
+), b as materialized (
+    select b.job_id from budget b where b.job_id = any(array(select task_id >> 20 from head))
+    for no key update skip locked
+)
+select distinct h.task_id >> 20 from head h
+where h.task_id not in (select id from t) or h.task_id >> 20 not in (select id from j)
+    or exists (select 1 from budget where job_id = h.task_id >> 20
+        and job_id not in (select job_id from b))
+"""
+
 # Of a job row: whether it may not take all it could.
 _LIMITED = """(j.max_parallelism is not null or j.suspended_at is not null
         or j.cancel_requested_at is not null or j.failed_reason is not null)"""
@@ -73,7 +104,7 @@ _NEARLY_SPENT = """b.task_ceiling_nano_usd > 0
         < 256 * b.task_ceiling_nano_usd"""
 
 # Jobs that may not take all they could; everything else needs no look at its job row. Each arm
-# reads a partial index or the budgets of open jobs that are nearly used up.
+# reads a partial index, the budgets of open jobs that are nearly used up, or jobs by number.
 CONSTRAINTS = f"""
 select j.id, j.tenant_id, j.priority,
     case when j.suspended_at is not null or j.cancel_requested_at is not null
@@ -88,6 +119,9 @@ select j.id, j.tenant_id, j.priority,
     (b.limit_nano_usd - b.reserved_nano_usd - b.settled_nano_usd) / b.task_ceiling_nano_usd
 from budget b join job j on j.id = b.job_id
 where j.pool_id = %(pool)s and j.finished_at is null and {_NEARLY_SPENT}
+union all
+select j.id, j.tenant_id, j.priority, 0
+from job j where j.pool_id = %(pool)s and j.id = any(%(closed)s::bigint[])
 """
 
 # The candidates are found by index ranges and taken by row address, so that no estimate of the
@@ -256,8 +290,13 @@ class ServedRow(NamedTuple):
 
 def lock_pool(pool: int, *, durable: bool) -> None:
     """Serialise claims of one pool until the transaction ends, so that every limit is exact."""
-    parameters = {"pool": pool, "durability": "on" if durable else "off"}
-    fetch(LOCK_POOL, parameters | {"idle_milliseconds": str(int(POOL_IDLE_SECONDS * 1000))})
+    parameters = {
+        "pool": pool,
+        "durability": "on" if durable else "off",
+        "lock_milliseconds": str(int(POOL_LOCK_SECONDS * 1000)),
+        "idle_milliseconds": str(int(POOL_IDLE_SECONDS * 1000)),
+    }
+    fetch(LOCK_POOL, parameters)
 
 
 def ready_groups(reach: Reach) -> list[GroupRow]:
@@ -277,9 +316,23 @@ def any_ready(reach: Reach) -> bool:
     return bool(fetch(ANY_READY, reach._asdict())[0][0])
 
 
-def constrained_jobs(pool: int) -> list[tuple[int, int, int, int]]:
-    """``(job, tenant, priority, room)`` for each open job of the pool that has a limit."""
-    return fetch(CONSTRAINTS, {"pool": pool})
+def held_up_jobs(pool: int, groups: Sequence[GroupRow]) -> list[int]:
+    """The jobs of which somebody holds rows that the next claim needs."""
+    parameters = {
+        "pool": pool,
+        "capability": integers(group.capability for group in groups),
+        "priority": integers(group.priority for group in groups),
+        "tenant": integers(group.tenant for group in groups),
+    }
+    return [job for (job,) in fetch(HELD_UP, parameters)]
+
+
+def constrained_jobs(pool: int, *, closed: Sequence[int] = ()) -> list[tuple[int, int, int, int]]:
+    """``(job, tenant, priority, room)`` for each open job of the pool that has a limit.
+
+    Those ``closed`` may start nothing.
+    """
+    return fetch(CONSTRAINTS, {"pool": pool, "closed": integers(closed)})
 
 
 def claim(

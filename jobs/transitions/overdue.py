@@ -1,5 +1,6 @@
 """What the controllers look for: leases, tasks and jobs whose time is over."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from jobs.policies import causes
@@ -12,6 +13,7 @@ EXPIRED = """
 with l as materialized (
     select l.id, l.owner, l.task_ids, l.expires_at >= l.close_at as closed
     from lease l where l.expires_at < clock_timestamp()
+        and l.job_id <> all(%(without)s::bigint[]) and l.job_id = coalesce(%(job)s, l.job_id)
     order by l.id limit %(chunk)s for update skip locked
 ), t as materialized (
     select t.id, t.epoch, t.owner, t.attempt, t.max_attempts,
@@ -90,6 +92,7 @@ select t.id, t.job_id, t.stage, case
     then 'schedule_to_start_exceeded' else 'schedule_to_close_exceeded' end
 from job j join task t on t.id >= j.id << 20 and t.id < (j.id + 1) << 20
 where j.finished_at is null and j.suspended_at is null
+    and j.id <> all(%(without)s::bigint[]) and j.id = coalesce(%(job)s, j.id)
     and j.created_at < clock_timestamp() - make_interval(secs =>
         least(j.schedule_to_start_seconds, j.schedule_to_close_seconds))
     and t.status = 'Queued' and (
@@ -145,9 +148,24 @@ class BuriedTask(NamedTuple):
     fanout: int
 
 
-def expired_shares(*, chunk: int) -> list[ExpiredShare]:
-    """Shares of up to ``chunk`` expired leases, locked with their tasks."""
-    return [ExpiredShare(*row) for row in fetch(EXPIRED, {"chunk": chunk})]
+def expired_shares(
+    *, chunk: int, job: int | None = None, without: Sequence[int] = ()
+) -> list[ExpiredShare]:
+    """Shares of up to ``chunk`` expired leases, locked with their tasks.
+
+    Of one job where it is named, of none of the jobs ``without``.
+    """
+    parameters = {"chunk": chunk, "job": job, "without": integers(without)}
+    return [ExpiredShare(*row) for row in fetch(EXPIRED, parameters)]
+
+
+def jobs_with_expired_leases(*, limit: int) -> list[int]:
+    """Some jobs that lost a worker, the oldest first."""
+    statement = (
+        "select distinct job_id from lease where expires_at < clock_timestamp() "
+        "order by job_id limit %s"
+    )
+    return [job for (job,) in fetch(statement, (limit,))]
 
 
 def next_expiry_seconds() -> float | None:
@@ -186,9 +204,24 @@ def jobs_out_of_budget() -> list[int]:
     return [job for (job,) in fetch(OUT_OF_BUDGET)]
 
 
-def waited_too_long(*, chunk: int) -> list[tuple[int, int, int, str]]:
-    """Queued tasks past schedule-to-start or schedule-to-close: ``(task, job, stage, code)``."""
-    return fetch(WAITED_TOO_LONG, {"chunk": chunk})
+def waited_too_long(
+    *, chunk: int, job: int | None = None, without: Sequence[int] = ()
+) -> list[tuple[int, int, int, str]]:
+    """Queued tasks past schedule-to-start or schedule-to-close: ``(task, job, stage, code)``.
+
+    Of one job where it is named, of none of the jobs ``without``.
+    """
+    return fetch(WAITED_TOO_LONG, {"chunk": chunk, "job": job, "without": integers(without)})
+
+
+def jobs_with_impatient_tasks(*, limit: int) -> list[int]:
+    """Some open jobs old enough that tasks of theirs may have waited too long."""
+    statement = (
+        "select id from job where finished_at is null and suspended_at is null "
+        "and created_at < clock_timestamp() - make_interval(secs => "
+        "least(schedule_to_start_seconds, schedule_to_close_seconds)) order by id limit %s"
+    )
+    return [job for (job,) in fetch(statement, (limit,))]
 
 
 def bury_waiting(tasks: list[tuple[int, str, str]]) -> list[BuriedTask]:

@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,10 +60,12 @@ class Hand:
     claimer: Claimer = field(default_factory=Claimer)
     lease_seconds: float = LEASE_SECONDS
 
-    def claim(self, want: int = 1) -> list[ClaimedRow]:
+    def claim(
+        self, want: int = 1, *, is_waiting: Callable[[], bool] = lambda: True
+    ) -> list[ClaimedRow]:
         """Claim up to ``want`` tasks."""
         self.worker.refresh_from_db()
-        request = ClaimRequest(self.worker, want, self.lease_seconds)
+        request = ClaimRequest(self.worker, want, self.lease_seconds, is_waiting)
         return claim_tasks([request], self.claimer)[0]
 
     def settle(self, *reports: Report, want: int = 0) -> list[Answer]:

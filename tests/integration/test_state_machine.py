@@ -182,7 +182,7 @@ class Fabric(Machine):
         lost = self.hands[worker].worker.pk
         execute("update lease set expires_at = now() - interval '1 day' where owner = %s", (lost,))
         execute("update worker set heartbeat_at = now() - interval '1 day' where id = %s", (lost,))
-        reaper.one_pass()
+        reaper.Reaper().one_pass()
         keeper.Keeper().one_pass()
         self.model.lost([s.task for s in self.model.held.values() if s.owner == lost])
         self.replace(worker)
@@ -240,7 +240,7 @@ class Fabric(Machine):
     def repair(self) -> None:
         # The transaction's clock stands still; agents that are alive must not look silent.
         execute("update worker set heartbeat_at = clock_timestamp()")
-        reaper.one_pass()
+        reaper.Reaper().one_pass()
         keeper.Keeper().one_pass()
         self.note_ended_jobs()
 

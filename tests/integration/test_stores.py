@@ -54,8 +54,8 @@ def test_sessions_have_time_limits():
     with connection.cursor() as cursor:
         for name, limit in (
             ("statement_timeout", "30s"),
-            ("lock_timeout", "10s"),
-            ("idle_in_transaction_session_timeout", "1min"),
+            ("lock_timeout", "2s"),
+            ("idle_in_transaction_session_timeout", "10s"),
             ("application_name", "daef"),
         ):
             cursor.execute(f"show {name}")
