@@ -4,10 +4,12 @@ import asyncio
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 import redis
@@ -301,3 +303,69 @@ def test_when_connections_are_scarce_submissions_are_served_or_told_to_come_back
     assert_served_or_told_to_come_back(outside, three)
     assert assert_served_or_told_to_come_back(outside, twelve) > 100
     jobs.run_one()
+
+
+# ── locks that somebody holds ─────────────────────────────────────────────────────────────────────
+
+
+@contextmanager
+def held(outside: OutsideStores, *statements: str) -> Iterator[None]:
+    """A session of somebody's that has locked what these statements select, and does not end."""
+    with psycopg.connect(outside.dsn, connect_timeout=2) as session:
+        for statement in statements:
+            session.execute(statement)
+        yield
+        session.rollback()
+
+
+def rows_of(job: str) -> list[str]:
+    """Everything of a job that a session can lock."""
+    number = int(job.removeprefix("job-"))
+    return [
+        f"select 1 from job where id = {number} for update",
+        f"select 1 from task where job_id = {number} for update",
+        f"select 1 from job_stage where job_id = {number} for update",
+    ]
+
+
+def test_a_session_that_holds_a_jobs_rows_holds_up_nobody_else(
+    outside: OutsideStores, fabric: RunningFabric, jobs: Jobs, agent: AgentProcess
+):
+    stuck = jobs.submit(8, sleep_ms=300)
+    wait_until(lambda: jobs.progress(stuck)["running"])
+    asks = [Ask("POST", f"/v1/jobs/{stuck}/{action}") for action in ("suspend", "cancel")]
+    with held(outside, *rows_of(stuck)):
+        told = asyncio.run(herd(fabric.http, asks, connections=2))
+        for _ in range(3):
+            other = jobs.submit(4, sleep_ms=50)
+            wait_until(partial(jobs.has_succeeded, other, 4), 15)
+    for each in told:
+        assert each.status == 503, each
+        assert int(each.headers["retry-after"]) >= 1
+        assert each.seconds < ANSWERED_SECONDS
+    wait_until(lambda: jobs.progress(stuck)["succeeded"] == 8)
+
+
+def test_a_session_that_holds_a_pools_lock_stops_claims_alone(
+    outside: OutsideStores, jobs: Jobs, agent: AgentProcess
+):
+    running = jobs.submit(4, sleep_ms=500)
+    wait_until(lambda: jobs.progress(running)["running"] == 4)
+    with held(outside, "select pg_advisory_xact_lock(20261, id) from pool"):
+        waiting = jobs.submit(4)
+        wait_until(lambda: jobs.progress(running)["succeeded"] == 4, 15)
+        assert jobs.progress(waiting)["running"] == 0
+    wait_until(lambda: jobs.progress(waiting)["succeeded"] == 4, DRIVEN_SECONDS)
+
+
+def no_more_threads_than(most: int, found: list[psutil.Process]) -> bool:
+    return all(each.num_threads() <= most for each in found)
+
+
+def test_sessions_and_threads_are_given_back(outside: OutsideStores, fabric: RunningFabric):
+    """After all that this module did."""
+    sessions = "select count(*) from pg_stat_activity where application_name = 'daef'"
+    wait_until(lambda: outside.rows(sessions)[0][0] <= 10, 40)
+    for name in ("granian", "controlplane"):
+        found = [each for each in fabric.processes() if name in " ".join(each.cmdline())]
+        wait_until(partial(no_more_threads_than, 48, found), 40)

@@ -27,6 +27,10 @@ class Jobs:
         """Its counters."""
         return self._client.get(f"/jobs/{job}").json()["progress"]
 
+    def has_succeeded(self, job: str, tasks: int) -> bool:
+        """Whether so many of its tasks have."""
+        return self.progress(job)["succeeded"] == tasks
+
     def wait_running(self, job: str, tasks: int) -> None:
         """Wait until so many of its tasks run."""
         wait_until(lambda: self.progress(job)["running"] == tasks)
