@@ -150,4 +150,5 @@ def test_a_transaction_that_lost_a_deadlock_is_run_again():
         fetch(lock, (second.pk,))
 
     overlapping(straight, crosswise, then=cross_over)
-    assert len(tries) == 2
+    # More than twice where it comes back before the other one has taken what it waited for.
+    assert len(tries) > 1
