@@ -6,6 +6,7 @@ from jobs.actions.settle import Report, ReportKind, SettleStatus
 from jobs.actions.spawning import SpawnOrder
 from jobs.models import JobStage, Task
 from jobs.states import MAX_PARAMETERS_BYTES, MAX_TASKS
+from jobs.transitions import submission
 from jobs.transitions.sql import execute
 from tests.integration.overlap import overlapping
 from tests.integration.scenario import (
@@ -101,6 +102,8 @@ def test_tasks_that_two_tasks_of_a_job_add_in_the_same_moment_are_numbered_apart
     first, second = worker.claim(2)
     (third,) = other.claim(1)
     worker.succeed([second])
+    # Else the second would wait for the first to name what its task asks of a worker.
+    submission.intern_capabilities({(LABEL.kind, LABEL.model)})
     waited = overlapping(
         lambda: settled(worker, first, LABEL),
         lambda: settled(other, third, LABEL._replace(name="label-1")),
