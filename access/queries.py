@@ -64,6 +64,13 @@ def newest_tokens(
     return list(tokens.filter(id__lt=before)[:limit] if before else tokens[:limit])
 
 
+def tokens_of(tenant: str, *, now: datetime, limit: int = 20) -> list[dict[str, Any]]:
+    """Return the active tokens that name a tenant, the newest first."""
+    active = ApiToken.objects.filter(_in_state(ACTIVE, now)).order_by("-id")
+    named = active.filter(scopes__contains=[f"{TENANT_PREFIX}{tenant}"])
+    return [token_document(token, now=now) for token in named[:limit]]
+
+
 def count_tokens(*, now: datetime, most: int) -> dict[str, int]:
     """Return how many tokens are in each state, and how many active ones never expire.
 

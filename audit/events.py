@@ -63,10 +63,10 @@ DETAILS: Final[dict[Action, frozenset[str]]] = {
     Action.TOKEN_CREATE: frozenset({"code", "expires_at", "prefix", "scopes"}),
     Action.TOKEN_REVOKE: frozenset({"code", "prefix"}),
     Action.WORKER_DRAIN: frozenset({"code"}),
-    Action.POLICY_PUT: frozenset({"code", "revision"}),
-    Action.ENDPOINT_PUT: frozenset({"code"}),
-    Action.TENANT_PUT: frozenset({"code"}),
-    Action.POOL_PUT: frozenset({"code"}),
+    Action.POLICY_PUT: frozenset({"code", "fields", "revision"}),
+    Action.ENDPOINT_PUT: frozenset({"code", "fields"}),
+    Action.TENANT_PUT: frozenset({"code", "fields"}),
+    Action.POOL_PUT: frozenset({"code", "fields"}),
     Action.DEAD_LETTER_REQUEUE: frozenset(
         {"cause", "code", "requested", "request_sha256", "requeued", "skipped", "tenants"}
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -13,6 +14,7 @@ from django.db.models import Model
 from access.actors import Actor
 from access.models import Tenant
 from audit.events import INTERNAL, Action, Origin
+from audit.recorder import DETAIL_CHARACTERS, Detail
 from jobs.actions.audited import Trail, audited
 from jobs.actions.transactions import in_transaction
 from jobs.errors import PreconditionFailed
@@ -22,6 +24,7 @@ from jobs.planner.declarations import (
     PoolSettings,
     Spec,
     TenantSettings,
+    changed_fields,
     entity_tag,
 )
 from jobs.policies.policy import PolicySpec, parse_policy
@@ -89,11 +92,18 @@ def _declare(kind: str, name: str, spec: Spec, condition: Condition, trail: Trai
     WRITERS[kind](name, spec)
     after = declared(kind, name)
     assert after is not None
-    if after.revision:
-        trail.done(revision=after.revision)
-    else:
-        trail.done()
+    trail.details |= _recorded(before, after)
+    trail.done()
     return Declared(after.name, after.spec, after.revision, created=before is None)
+
+
+def _recorded(before: Declared | None, after: Declared) -> dict[str, Detail]:
+    """What the audit log keeps: a policy's revision, and the names of the settings that changed."""
+    details: dict[str, Detail] = {"revision": after.revision} if after.revision else {}
+    if before is not None:
+        names = ", ".join(changed_fields(before.spec, after.spec))
+        details["fields"] = textwrap.shorten(names, DETAIL_CHARACTERS, placeholder=" …")
+    return details
 
 
 def _check(condition: Condition, before: Declared | None) -> None:

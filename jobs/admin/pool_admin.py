@@ -1,67 +1,70 @@
-"""Pools in the console."""
+"""Pools in the console: their limits, and how busy each is."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django.contrib import admin
-from django.http import Http404, HttpRequest
-from django.urls import reverse
+from django.http import HttpRequest
+from django.utils import timezone
 
-from access.readonly_admin import ReadOnlyAdmin
+from jobs.admin.dashboard import is_late
+from jobs.admin.declared_admin import DeclaredAdmin
+from jobs.admin.declared_fields import settings_shown
 from jobs.admin.worker_admin import pool_cards
 from jobs.models import Pool
+from jobs.planner.declarations import PoolSettings, Spec
+from jobs.queries import catalogue
 from jobs.queries.load import queues
 from jobs.queries.workers import list_workers
 
 
 @admin.register(Pool)
-class PoolAdmin(ReadOnlyAdmin):
-    """Pools with their limits; read-only."""
+class PoolAdmin(DeclaredAdmin):
+    """Agents that can stand in for each other, and what waits for them."""
 
     plural = "Pools"
+    kind = "pools"
+    one = "pool"
+    takes_effect = "The next claim goes by it; tasks that run stay."
+    start = PoolSettings()
+    list_fragment = "console/pools.html"
+    object_fragment = "console/pool.html"
+    every_seconds = 5
 
     def list_context(self, request: HttpRequest) -> dict[str, Any]:
         """Return all pools by name."""
-        rows = [(_pool_link(pool.name), *_limits(pool)) for pool in Pool.objects.all()]
+        limits = dict(Pool.objects.values_list("name", "max_running_tasks"))
+        cards = pool_cards(list_workers(), queues())
         return {
-            "heading": self.plural,
-            "lead": "Agents that can stand in for each other; an agent is in exactly one.",
-            "columns": ("Pool", "Running at most", "Interactive waits", "Standard", "Batch"),
-            "rows": rows,
-            "empty": "No pool yet: the first agent makes the one it names.",
+            "pools": [{**card, "most": limits.get(card["name"])} for card in cards],
+            "may_declare": self.may_declare(request),
         }
 
     def object_context(self, request: HttpRequest, identifier: str) -> dict[str, Any]:
         """Return one pool by its name."""
-        pool = Pool.objects.filter(name=identifier).first()
-        if pool is None:
-            raise Http404
-        card = pool_cards(list_workers(pool=pool.name), queues(), only=pool.name)[0]
-        most, *bounds = _limits(pool)
-        classes = zip(("Interactive", "Standard", "Batch"), bounds, strict=True)
+        known = self.found(identifier)
+        assert isinstance(known.spec, PoolSettings)
+        workers, waiting = list_workers(pool=known.name), queues()
+        rows = [row for row in waiting if row["pool"] == known.name]
         return {
-            "heading": f"Pool {pool.name}",
-            "facts": [
-                ("Slots busy", f"{card['slots']['busy']:,} of {card['slots']['offered']:,}"),
-                ("Workers", card["slots"]["live"]),
-                ("Queued", card["queued"]),
-                ("Running at most", most),
-                *((f"{name} may wait", bound) for name, bound in classes),
-                ("Since", pool.created_at),
-            ],
+            "title": f"Pool {known.name}",
+            "name": known.name,
+            "card": pool_cards(workers, waiting, only=known.name)[0],
+            "most": known.spec.max_running_tasks,
+            "running": sum(row["running"] for row in rows),
+            "queues": [{**row, "late": is_late(row)} for row in rows],
+            "workers": workers,
+            "policies": catalogue.policies_naming(known.name),
+            "settings": settings_shown(self.kind, known.spec),
+            "as_of": timezone.now(),
+            "may_declare": self.may_declare(request),
         }
 
-
-def _pool_link(name: str) -> dict[str, str]:
-    return {"text": name, "href": reverse("admin:jobs_pool_change", args=[name])}
-
-
-def _limits(pool: Pool) -> tuple[str, str, str, str]:
-    most = pool.max_running_tasks
-    return (
-        "no limit" if most is None else f"{most:,} tasks",
-        f"{pool.interactive_bound_seconds:,} s",
-        f"{pool.standard_bound_seconds:,} s",
-        f"{pool.batch_bound_seconds:,} s",
-    )
+    def cautions(self, name: str, before: Spec | None, after: Spec) -> list[str]:
+        """Say where more runs now than may from now on."""
+        assert isinstance(after, PoolSettings)
+        running = sum(row["running"] for row in queues() if row["pool"] == name)
+        if after.max_running_tasks is None or running <= after.max_running_tasks:
+            return []
+        return [f"{running:,} tasks run in it now: none is stopped, and none starts before."]

@@ -23,6 +23,7 @@ register.filter("capped", words.capped)
 register.filter("duration", words.age)
 register.filter("plain_name", words.plain_name)
 register.filter("dollars", dollars)
+register.filter("percent", words.percent)
 
 
 @register.filter
@@ -80,6 +81,14 @@ def share_bar(part: float, whole: float, colour: str = "run-f") -> SafeString:
     """Return a bar of one part of a whole, full at most."""
     percent = 100 * min(part / whole, 1) if whole else 0
     filled = _filled([(colour, percent)])
+    return format_html('<div class="bar t" aria-hidden="true">{}</div>', filled)
+
+
+@register.simple_tag
+def money_bar(used: float, reserved: float, limit: float) -> SafeString:
+    """Return a bar of money: what was used, and hatched what is reserved, of a limit."""
+    whole = max(limit, used + reserved) or 1
+    filled = _filled([("ev-f", 100 * used / whole), ("hatch", 100 * reserved / whole)])
     return format_html('<div class="bar t" aria-hidden="true">{}</div>', filled)
 
 

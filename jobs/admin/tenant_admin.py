@@ -1,4 +1,4 @@
-"""Tenants in the console."""
+"""Tenants in the console: who owns jobs, what each may have, has now, and has used today."""
 
 from __future__ import annotations
 
@@ -6,53 +6,82 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import Http404, HttpRequest
-from django.urls import reverse
+from django.utils import timezone
 
+from access.actors import SYSTEM
 from access.models import Tenant
-from access.readonly_admin import ReadOnlyAdmin
+from access.queries import tokens_of
+from access.scopes import TENANT_NAME
+from jobs.admin import token_admin
+from jobs.admin.declared_admin import DeclaredAdmin
+from jobs.models import Job
+from jobs.planner.declarations import Spec, TenantSettings
+from jobs.queries.jobs import job_documents
+from jobs.queries.lookup import visible_jobs
+from jobs.queries.tenants import policies_of, spent_by_model, tenant_figures, tenant_rows
 
-MOST_ROWS = 500
+NEWEST_JOBS = 8
 
 
 @admin.register(Tenant)
-class TenantAdmin(ReadOnlyAdmin):
+class TenantAdmin(DeclaredAdmin):
     """Who owns jobs, and which share and limit it has."""
 
     plural = "Tenants"
+    kind = "tenants"
+    one = "tenant"
+    takes_effect = "The next claim goes by it; tasks that run stay."
+    start = TenantSettings()
+    list_fragment = "console/tenants.html"
+    object_fragment = "console/tenant.html"
+    every_seconds = 30
 
     def list_context(self, request: HttpRequest) -> dict[str, Any]:
-        """Return all tenants by name."""
-        tenants = Tenant.objects.all()[:MOST_ROWS]
+        """Return one page of tenants by name."""
+        after = request.GET.get("after", "")
+        after = after if TENANT_NAME.fullmatch(after) else ""
+        rows, more = tenant_rows(after=after, now=timezone.now())
         return {
-            "heading": self.plural,
-            "lead": "Who owns jobs. A tenant is made when it is first named.",
-            "columns": ("Tenant", "Weight", "Running at most, in each pool", "Since"),
-            "rows": [(_link(tenant), *_facts(tenant), tenant.created_at) for tenant in tenants],
-            "empty": "No tenant yet: the first job makes one.",
+            "tenants": rows,
+            "after": after,
+            "next": rows[-1]["name"] if more else "",
+            "cost_usd": sum(row["cost_usd"] for row in rows),
+            "may_declare": self.may_declare(request),
         }
 
     def object_context(self, request: HttpRequest, identifier: str) -> dict[str, Any]:
         """Return one tenant by its name."""
-        tenant = Tenant.objects.filter(name=identifier).first()
+        named = TENANT_NAME.fullmatch(identifier) is not None
+        tenant = Tenant.objects.filter(name=identifier).first() if named else None
         if tenant is None:
             raise Http404
-        weight, limit = _facts(tenant)
-        jobs = reverse("admin:jobs_job_changelist") + f"?tenant={tenant.name}"
+        now, user = timezone.now(), request.user
+        jobs = visible_jobs(SYSTEM).filter(tenant=tenant).order_by("-id").defer("input")
+        sees_tokens = user.has_perm("access.view_apitoken")
         return {
-            "heading": tenant.name,
-            "facts": [
-                ("Weight", f"{weight} (100 is one share)"),
-                ("Running at most", f"{limit} tasks in each pool"),
-                ("Since", tenant.created_at),
-                ("Jobs", {"text": f"jobs of {tenant.name}", "href": jobs}),
-            ],
+            "title": f"Tenant {tenant.name}",
+            "tenant": tenant_figures([tenant], now=now)[0],
+            "models": spent_by_model(tenant, now=now),
+            "policies": policies_of(tenant),
+            "jobs": self._jobs(list(jobs[:NEWEST_JOBS]), request),
+            "tokens": tokens_of(tenant.name, now=now) if sees_tokens else [],
+            "sees_tokens": sees_tokens,
+            "may_declare": self.may_declare(request),
+            "may_make_tokens": sees_tokens and user.has_perm(token_admin.MAKES),
         }
 
+    def cautions(self, name: str, before: Spec | None, after: Spec) -> list[str]:
+        """Say where more runs now than may from now on."""
+        assert isinstance(after, TenantSettings)
+        tenant = Tenant.objects.filter(name=name).first()
+        if tenant is None or after.max_running_tasks is None:
+            return []
+        running = tenant_figures([tenant], now=timezone.now())[0]["running"]
+        if running <= after.max_running_tasks:
+            return []
+        return [f"{running:,} of its tasks run now: none is stopped, and none starts before."]
 
-def _link(tenant: Tenant) -> dict[str, str]:
-    return {"text": tenant.name, "href": reverse("admin:access_tenant_change", args=[tenant.name])}
-
-
-def _facts(tenant: Tenant) -> tuple[int, str]:
-    limit = tenant.max_running_tasks
-    return tenant.weight, "no limit" if limit is None else f"{limit:,}"
+    def _jobs(self, jobs: list[Job], request: HttpRequest) -> list[dict[str, Any]]:
+        if not request.user.has_perm("jobs.view_job"):
+            return []
+        return job_documents(jobs, now=timezone.now())

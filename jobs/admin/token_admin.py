@@ -57,7 +57,7 @@ class TokenAdmin(ReadOnlyAdmin):
         """Return the addresses of what makes a token and takes one back."""
         view = self.admin_site.admin_view
         return [
-            path("new/", view(self.new_view), name="access_apitoken_new"),
+            path("_new/", view(self.new_view), name="access_apitoken_new"),
             path("<str:identifier>/revoke/", view(self.revoke_view), name="access_apitoken_revoke"),
         ]
 
@@ -176,7 +176,7 @@ class TokenAdmin(ReadOnlyAdmin):
             "scopes": token_form.scopes_in_words(scopes),
             "warnings": token_form.warnings(wish),
             "strangers": unknown_tenants(scopes),
-            "carried": form.fields(),
+            "carried": form.carried(),
             "possible": True,
             "colour": "p",
             "form": reason,

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any, Final
+from typing import Final
 
 from django.http import QueryDict
 
@@ -49,9 +49,9 @@ class TokenForm:
     scopes: tuple[str, ...] = ()
     errors: dict[str, str] = field(default_factory=dict)
 
-    def fields(self) -> dict[str, Any]:
+    def carried(self) -> list[tuple[str, str]]:
         """Return what the confirm page carries along."""
-        return {**self.texts, "scopes": self.scopes}
+        return [*self.texts.items(), *(("scopes", scope) for scope in self.scopes)]
 
 
 FIELDS: Final = ("name", "description", "tenants", "expiry", "day", "requests_per_minute")

@@ -85,6 +85,11 @@ def capped(count: int) -> str:
     return f"{count:,}" if count <= COUNTED_TO else "10k+"
 
 
+def percent(value: float | None) -> str:
+    """Return a percentage without decimals; a dash where there is no whole."""
+    return UNKNOWN if value is None else f"{value:.0f}{NARROW}%"
+
+
 def age(seconds: float | None) -> str:
     """Return how long something lasted, in its one or two largest units, days included."""
     if seconds is None:

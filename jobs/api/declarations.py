@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any, ClassVar, Final
 
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from access.scopes import NAME_RULE, TENANT_NAME
 from jobs.actions.declare import Condition, Declared, declare, declared, declared_names
 from jobs.api.base import ApiView, answer
 from jobs.api.body import JSON_TYPE, json_bytes
 from jobs.api.operation import Answer, Operation
 from jobs.api.query import PAGE
 from jobs.errors import InvalidRequest
-from jobs.planner.declarations import entity_tag, parse_declaration
+from jobs.planner.declarations import check_name, entity_tag, is_name, parse_declaration
 from jobs.queries.formats import page
 from jobs.queries.lookup import missing
-from jobs.queries.policies import POLICY_NAME
 
 PUT_PROBLEMS: Final = (400, 401, 403, 404, 412, 413, 415, 503)
 ENTITY_TAG = re.compile(r'"[\x21\x23-\x7e]{0,128}"', re.ASCII)
-FORMS: Final = {
-    "policies": (POLICY_NAME, "use 1 to 63 letters, digits, '.', '_' and '-'"),
-    "endpoints": (POLICY_NAME, "use 1 to 63 letters, digits, '.', '_' and '-'"),
-    "tenants": (TENANT_NAME, NAME_RULE),
-    "pools": (TENANT_NAME, NAME_RULE),
-}
 
 
 class DeclaredListView(ApiView):
@@ -53,25 +46,22 @@ class DeclaredView(ApiView):
 
     def get(self, request: Request, name: str) -> HttpResponse:
         """Answer the object with its ETag."""
-        form, _ = FORMS[self.kind]
-        found = declared(self.kind, name) if form.fullmatch(name) else None
+        found = declared(self.kind, name) if is_name(self.kind, name) else None
         if found is None:
             raise missing()
         return _answer(found)
 
     def put(self, request: Request, name: str) -> HttpResponse:
         """Make the object what the body says."""
-        form, remedy = FORMS[self.kind]
-        spec = parse_declaration(self.kind, json_bytes(request))
-        if form.fullmatch(name) is None:
-            raise InvalidRequest.field("name", remedy)
+        given = parse_declaration(self.kind, json_bytes(request))
+        check_name(self.kind, name)
         done = declare(
             kind=self.kind,
             name=name,
-            spec=spec,
+            spec=given.spec,
             condition=_condition(request),
             actor=self.actor,
-            origin=self.origin,
+            origin=replace(self.origin, reason=given.reason),
         )
         return _answer(done)
 
@@ -101,7 +91,7 @@ def _views(kind: str, one: str, shape: str) -> tuple[type[ApiView], type[ApiView
     }
     told = (
         f"{one.capitalize()} as operators declare it: a document that says the same again changes "
-        "nothing. `If-Match` guards against others' changes."
+        "nothing. `If-Match` guards against others' changes; `reason` goes into the audit log."
     )
     name = shape.removeprefix("Declared")
     return (

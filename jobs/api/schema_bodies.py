@@ -10,14 +10,13 @@ import msgspec
 from access.scopes import TENANT_NAME
 from jobs.api.upload import FilePurpose
 from jobs.planner import TAKES
-from jobs.planner.declarations import DECLARATIONS
+from jobs.planner.declarations import DECLARATIONS, POLICY_NAME
 from jobs.planner.draft import KINDS
 from jobs.planner.drain import DrainRequest
 from jobs.planner.job_parameters import PARAMETERS
 from jobs.planner.request import JobRequest
 from jobs.planner.requeue import RequeueRequest
 from jobs.queries.files import FILE_NAME
-from jobs.queries.policies import POLICY_NAME
 from jobs.states import PRIORITIES
 
 WORK: Final = ("documents", "file_id", "requests", "tasks")

@@ -9,9 +9,9 @@ from msgspec import Meta
 from access.scopes import TENANT_NAME
 from jobs.api.middleware import SAFE_ID
 from jobs.errors import DaefError, catalogue
+from jobs.planner.declarations import POLICY_NAME
 from jobs.queries.files import FILE_NAME
 from jobs.queries.lookup import JOB_NAME, TASK_NAME, UID
-from jobs.queries.policies import POLICY_NAME
 
 Moment = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 """An RFC 3339 time in UTC, to the millisecond."""

@@ -2,13 +2,15 @@
 
 import hashlib
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
 
+from access.scopes import NAME_RULE, TENANT_NAME
 from jobs.errors import InvalidRequest
+from jobs.planner.requeue import REASON_CHARACTERS
 from jobs.planner.strict_json import parse_as
 from jobs.policies.policy import PolicySpec, check_policy
 
@@ -16,7 +18,16 @@ Price = Annotated[int, Meta(ge=0, le=10**12)]
 Limit = Annotated[int, Meta(ge=1, le=1_000_000)]
 Bound = Annotated[int, Meta(ge=1, le=31_536_000)]
 ModelName = Annotated[str, Meta(min_length=1, max_length=200)]
-POOL_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
+Reason = Annotated[str, Meta(max_length=REASON_CHARACTERS)]
+POOL_NAME = TENANT_NAME
+POLICY_NAME = re.compile(r"[A-Za-z0-9][-._A-Za-z0-9]{0,62}", re.ASCII)
+NAME_FORMS = {
+    "policies": (POLICY_NAME, "use 1 to 63 letters, digits, '.', '_' and '-'"),
+    "endpoints": (POLICY_NAME, "use 1 to 63 letters, digits, '.', '_' and '-'"),
+    "tenants": (TENANT_NAME, NAME_RULE),
+    "pools": (POOL_NAME, NAME_RULE),
+}
+"""The form of each kind's names, and how to write one."""
 
 
 class EndpointSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -53,27 +64,34 @@ class PoolSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PolicyDeclaration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A policy as it is to be; another spec than the current one makes a new revision."""
+    """A policy as it is to be; another spec than the current one makes a new revision.
+
+    `reason` goes into the audit log.
+    """
 
     spec: PolicySpec
+    reason: Reason = ""
 
 
 class EndpointDeclaration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A model endpoint as it is to be."""
+    """A model endpoint as it is to be; `reason` goes into the audit log."""
 
     spec: EndpointSettings
+    reason: Reason = ""
 
 
 class TenantDeclaration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A tenant as it is to be."""
+    """A tenant as it is to be; `reason` goes into the audit log."""
 
     spec: TenantSettings
+    reason: Reason = ""
 
 
 class PoolDeclaration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A pool as it is to be."""
+    """A pool as it is to be; `reason` goes into the audit log."""
 
     spec: PoolSettings
+    reason: Reason = ""
 
 
 Spec = PolicySpec | EndpointSettings | TenantSettings | PoolSettings
@@ -85,9 +103,33 @@ DECLARATIONS: dict[str, Any] = {
 }
 
 
-def parse_declaration(kind: str, body: bytes) -> Spec:
+class Declaration(NamedTuple):
+    """What an object shall be, and why."""
+
+    spec: Spec
+    reason: str
+
+
+def parse_declaration(kind: str, body: bytes) -> Declaration:
     """Read a body for an object of this kind. Raises MalformedBody or InvalidRequest."""
-    spec: Spec = parse_as(body, DECLARATIONS[kind]).spec
+    given = parse_as(body, DECLARATIONS[kind])
+    check_spec(given.spec)
+    return Declaration(given.spec, given.reason)
+
+
+def is_name(kind: str, name: str) -> bool:
+    """Tell whether an object of this kind may be called that."""
+    return NAME_FORMS[kind][0].fullmatch(name) is not None
+
+
+def check_name(kind: str, name: str) -> None:
+    """Raise InvalidRequest for what no object of this kind may be called."""
+    if not is_name(kind, name):
+        raise InvalidRequest.field("name", NAME_FORMS[kind][1])
+
+
+def check_spec(spec: Spec) -> None:
+    """Raise InvalidRequest for what the shape alone does not show."""
     if isinstance(spec, PolicySpec):
         check_policy(spec)
         if POOL_NAME.fullmatch(spec.pool) is None:
@@ -96,13 +138,18 @@ def parse_declaration(kind: str, body: bytes) -> Spec:
             )
     if isinstance(spec, EndpointSettings):
         _check_endpoint(spec)
-    return spec
 
 
 def entity_tag(spec: Spec) -> str:
     """Return the ETag of an object: the same settings have the same one."""
     text = msgspec.json.encode(spec, order="sorted")
     return f'"{hashlib.sha256(text).hexdigest()[:32]}"'
+
+
+def changed_fields(before: Spec, after: Spec) -> list[str]:
+    """Return the names of the settings that differ between two specs of one kind."""
+    names = before.__struct_fields__
+    return [name for name in names if getattr(before, name) != getattr(after, name)]
 
 
 def _check_endpoint(spec: EndpointSettings) -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from jobs.models import Policy, PolicyRevision
+from jobs.planner.declarations import POLICY_NAME
 from jobs.queries.formats import moment, page
 from jobs.queries.lookup import missing
-
-POLICY_NAME = re.compile(r"[A-Za-z0-9][-._A-Za-z0-9]{0,62}", re.ASCII)
 
 
 def list_policies(*, limit: int, offset: int) -> dict[str, Any]:

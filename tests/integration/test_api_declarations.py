@@ -107,7 +107,26 @@ def test_another_spec_makes_a_new_revision_and_jobs_keep_theirs(olga):
     assert str(Job.objects.get(pk=job.pk).policy_revision) == "enterprise-default@1"
     assert str(submit_echo(1).policy_revision) == "enterprise-default@2"
     assert PolicyRevision.objects.count() == 2
-    assert AuditEntry.objects.get().details == '{"revision":2}'
+    assert AuditEntry.objects.get().details == '{"fields":"limit_usd","revision":2}'
+
+
+@every_kind
+def test_the_reason_and_the_names_of_what_changed_are_on_record(olga, kind):
+    def send(spec, **more):
+        return olga.client.put(
+            f"/v1/admin/{kind}/new",
+            json.dumps({"spec": spec, **more}).encode(),
+            content_type="application/json",
+        )
+
+    first = send(SPECS[kind], reason="OPS-1").json()["spec"]
+    changed = next(name for name, value in first.items() if type(value) is int)
+    assert send({**first, changed: first[changed] + 1}, reason="OPS-2").status_code == 200
+    made, again = AuditEntry.objects.order_by("number")
+    assert (made.reason, again.reason) == ("OPS-1", "OPS-2")
+    assert "fields" not in json.loads(made.details)
+    assert json.loads(again.details)["fields"] == changed
+    assert problem(send(first, reason="x" * 501), 400)["errors"][0]["field"] == "reason"
 
 
 def test_what_is_declared_is_what_the_fabric_goes_by(olga):

@@ -19,7 +19,7 @@ from tests.integration.tokens import let_expire, make_token, revoke
 pytestmark = pytest.mark.django_db
 
 LIST = "/admin/access/apitoken/"
-NEW = f"{LIST}new/"
+NEW = f"{LIST}_new/"
 WISH = {"name": "ci", "tenants": "acme", "expiry": "90", "description": "the pipeline"}
 
 
