@@ -30,6 +30,7 @@ class Action(StrEnum):
     TENANT_PUT = "tenant_put"
     POOL_PUT = "pool_put"
     STORE_RESTORED = "store_restored"
+    PRUNE = "prune"
 
 
 class Result(StrEnum):
@@ -70,6 +71,7 @@ DETAILS: Final[dict[Action, frozenset[str]]] = {
     Action.DEAD_LETTER_REQUEUE: frozenset(
         {"cause", "code", "requested", "request_sha256", "requeued", "skipped", "tenants"}
     ),
+    Action.PRUNE: frozenset({"artifacts", "code", "days", "jobs", "keys", "tasks"}),
     Action.STORE_RESTORED: frozenset({"changed", "next_job", "tasks", "workers"}),
 }
 """What ``details`` of each action may hold: counts and codes, never payloads or secrets."""

@@ -1,5 +1,7 @@
 """The only place that touches RQ and Redis: pushing and counting tickets."""
 
+from collections.abc import Sequence
+
 import redis
 from django.conf import settings
 from redis.backoff import NoBackoff
@@ -72,6 +74,17 @@ class TicketQueue:
         except redis.RedisError as error:
             raise QueueUnavailable(type(error).__name__) from error
         return max(missing, 0)
+
+    def count(self, pools: Sequence[str]) -> dict[str, int]:
+        """How many tickets lie in each pool's queue. Raises QueueUnavailable."""
+        keys = [Queue(queue_name(pool), connection=self._redis).key for pool in pools]
+        try:
+            with self._redis.pipeline(transaction=False) as pipe:
+                for key in keys:
+                    pipe.llen(key)
+                return dict(zip(pools, map(int, pipe.execute()), strict=True))
+        except redis.RedisError as error:
+            raise QueueUnavailable(type(error).__name__) from error
 
     def eviction_policy(self) -> str:
         """What Redis does when its memory is full; tickets need "noeviction", "" is not told.

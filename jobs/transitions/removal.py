@@ -1,11 +1,19 @@
 """Deleting what retention no longer keeps."""
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 from jobs.transitions.sql import execute, fetch, integers
 
 BY_TASK = ("task_input", "edge", "attempt", "task_log", "dead_letter", "delayed")
 """Tables whose rows belong to one task."""
+
+ENDED = """
+select id, total_tasks from job
+where finished_at < now() - make_interval(days => %(days)s)
+    and (%(tenant)s::int is null or tenant_id = %(tenant)s)
+order by finished_at limit %(limit)s for update skip locked
+"""
 
 # A blob may be named by a result, or within one: what is younger than the oldest job stays.
 UNUSED_ARTIFACTS = """
@@ -35,13 +43,25 @@ where j.id = any(%s::bigint[]) group by j.pool_id, j.priority
 """
 
 
-def ended_before(*, days: int, limit: int) -> list[int]:
-    """Some jobs that ended that long ago, locked."""
-    statement = (
-        "select id from job where finished_at < now() - make_interval(days => %s) "
-        "order by finished_at limit %s for update skip locked"
-    )
-    return [job for (job,) in fetch(statement, (days, limit))]
+def ended_before(*, days: int, limit: int, most_tasks: int, tenant: int | None = None) -> list[int]:
+    """Some jobs that ended that long ago, locked: one, or as many as have ``most_tasks`` together.
+
+    The oldest first, of one tenant or of all.
+    """
+    rows = fetch(ENDED, {"days": days, "limit": limit, "tenant": tenant})
+    together = accumulate(tasks for _, tasks in rows)
+    return [
+        job
+        for number, ((job, _), tasks) in enumerate(zip(rows, together, strict=True))
+        if number == 0 or tasks <= most_tasks
+    ]
+
+
+def tasks_of(jobs: Sequence[int]) -> int:
+    """How many tasks these jobs have."""
+    bounds = [(job << 20, (job + 1) << 20) for job in jobs]
+    counting = "select count(*) from task where id >= %s and id < %s"
+    return sum(int(fetch(counting, each)[0][0]) for each in bounds)
 
 
 def delete_jobs(jobs: Sequence[int]) -> int:
@@ -64,10 +84,10 @@ def delete_unused_artifacts(*, days: int) -> int:
     return execute(UNUSED_ARTIFACTS, {"days": days})
 
 
-def delete_keys(*, hours: int) -> int:
-    """Delete what is kept of Idempotency-Keys that are older than that."""
-    old = "created_at < now() - make_interval(hours => %s)"
+def delete_keys(*, hours: int, limit: int) -> int:
+    """Delete what is kept of Idempotency-Keys that are older than that, so many of each kind."""
+    old = "select ctid from {table} where created_at < now() - make_interval(hours => %s) limit %s"
     return sum(
-        execute(f"delete from {table} where {old}", (hours,))
+        execute(f"delete from {table} where ctid in ({old.format(table=table)})", (hours, limit))  # nosec B608
         for table in ("idempotency_record", "recorded_answer")
     )

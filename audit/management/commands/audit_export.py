@@ -26,7 +26,9 @@ object a line, from which each entry's hash can be computed again.
 Examples:
   audit_export > audit.csv
   audit_export --action dead_letter_requeue --from 2026-02-18T00:00:00Z
-  audit_export --json --actor token:ci-acme | jq .reason"""
+  audit_export --json --actor token:ci-acme | jq .reason
+
+Exit status: 0 written; 1 a fault; 2 a filter that cannot be used."""
 
     def create_parser(self, prog_name: str, subcommand: str, **options: Any) -> CommandParser:
         """Return the parser, which leaves the help's lines as they are."""
