@@ -42,7 +42,7 @@ class Plan:
     lease_seconds: float = 1.0
     slots: int = 10
     clients: int = 3
-    batch: int = 50
+    batch: int = 80
     backlog: int = 600
     between_seconds: float = 0.9
     lull: float = 3.0
