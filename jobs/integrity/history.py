@@ -69,6 +69,19 @@ HISTORY = (
             or number <> before + 1 and not (number = before and may_give_back)""",
     ),
     Invariant(
+        "attempts_counted",
+        "A task has used as many attempts as its last one says, or one less where that one gave "
+        "its own back; a running one has one more.",
+        """with last as (
+            select distinct on (task_id, generation) task_id, generation, number,
+                (outcome in ('Released', 'Failed'))::int as given
+            from attempt order by task_id, generation, epoch desc)
+        select t.id from task t left join last
+            on last.task_id = t.id and last.generation = t.generation
+        where t.attempt - (t.status = 'Running')::int not between
+            coalesce(last.number - last.given, 0) and coalesce(last.number, 0)""",
+    ),
+    Invariant(
         "ended_by_its_claimer",
         "A share ends as that of the worker which claimed it.",
         """with claims as (

@@ -58,16 +58,34 @@ STATE = (
             and p.status <> 'Succeeded'""",
     ),
     Invariant(
+        "children_counted",
+        "A task knows how many tasks wait for it.",
+        """select t.id from task t left join (
+            select parent_id, count(*) as n from edge group by parent_id) e on e.parent_id = t.id
+        where t.fanout <> coalesce(e.n, 0)""",
+    ),
+    Invariant(
         "dead_letters_listed",
-        "Dead letters are the dead-lettered tasks.",
+        "Dead letters are the dead-lettered tasks, each under its own job, tenant, kind and code.",
         """select coalesce(t.id, d.task_id)
-        from (select id from task where status = 'DeadLettered') t
+        from (select * from task where status = 'DeadLettered') t
             full join dead_letter d on d.task_id = t.id
-        where t.id is null or d.task_id is null""",
+        where t.id is null or d.task_id is null
+            or (d.job_id, d.tenant_id, d.kind) <> (t.job_id, t.tenant_id, t.kind)
+            or d.error_code <> coalesce(t.error_code, d.error_code)""",
+    ),
+    Invariant(
+        "one_tenant",
+        "A task is of its job's tenant and pool, and what it used is booked to that tenant.",
+        """select t.id from task t left join job j on j.id = t.job_id and j.id = t.id >> 20
+            and (j.tenant_id, j.pool_id) = (t.tenant_id, t.pool_id) where j.id is null
+        union all
+        select u.task_id from usage_entry u join task t on t.id = u.task_id
+            where u.tenant_id <> t.tenant_id""",
     ),
     Invariant(
         "stages_counted",
-        "A stage's counters are its tasks' statuses, tokens and cost.",
+        "Each task is in a stage, whose counters are its tasks' statuses, tokens and cost.",
         """with counted as (
             select job_id, stage,
                 count(*) filter (where status in ('Blocked', 'Queued', 'Running')) as open,
@@ -78,9 +96,10 @@ STATE = (
                 sum(input_tokens) as input_tokens, sum(output_tokens) as output_tokens,
                 sum(cost_nano_usd) as cost
             from task group by job_id, stage)
-        select s.job_id from job_stage s
-            left join counted c on c.job_id = s.job_id and c.stage = s.stage
-        where (s.open, s.blocked, s.succeeded, s.dead_lettered, s.cancelled, s.input_tokens,
+        select coalesce(s.job_id, c.job_id) from job_stage s
+            full join counted c on c.job_id = s.job_id and c.stage = s.stage
+        where s.job_id is null
+            or (s.open, s.blocked, s.succeeded, s.dead_lettered, s.cancelled, s.input_tokens,
                 s.output_tokens, s.cost_nano_usd)
             <> (coalesce(c.open, 0), coalesce(c.blocked, 0), coalesce(c.succeeded, 0),
                 coalesce(c.dead_lettered, 0), coalesce(c.cancelled, 0),
@@ -129,9 +148,11 @@ STATE = (
     ),
     Invariant(
         "leases_match",
-        "A lease is of one job, tenant and pool, and so are its tasks.",
+        "A lease is of one job, tenant and pool, and so are its tasks, of which it has some.",
         """select l.id from lease l, unnest(l.task_ids) as x(id) join task t on t.id = x.id
-        where (t.job_id, t.tenant_id, t.pool_id) <> (l.job_id, l.tenant_id, l.pool_id)""",
+        where (t.job_id, t.tenant_id, t.pool_id) <> (l.job_id, l.tenant_id, l.pool_id)
+        union all
+        select l.id from lease l where cardinality(l.task_ids) = 0""",
     ),
     Invariant(
         "inputs_kept",
@@ -141,14 +162,19 @@ STATE = (
     ),
     Invariant(
         "artifacts_whole",
-        "A result that is an artifact is its tenant's, and an artifact has all its bytes.",
-        """select t.id from task t left join artifact a
+        "Results that are artifacts, and files, are in their tenant's artifacts; an artifact has "
+        "all its bytes, and they are those of its SHA-256.",
+        """select 'task ' || t.id from task t left join artifact a
             on a.tenant_id = t.tenant_id and a.sha256 = t.result_sha256
         where t.result_sha256 is not null and a.sha256 is null
         union all
-        select a.size_bytes from artifact a where a.size_bytes <> (
-            select coalesce(sum(octet_length(c.data)), 0) from artifact_chunk c
-            where c.tenant_id = a.tenant_id and c.sha256 = a.sha256)""",
+        select 'file ' || f.id from file f left join artifact a
+            on a.tenant_id = f.tenant_id and a.sha256 = f.sha256 where a.sha256 is null
+        union all
+        select 'artifact ' || a.sha256 from artifact a cross join lateral (
+            select coalesce(string_agg(c.data, '' order by c.number), '') as data
+            from artifact_chunk c where c.tenant_id = a.tenant_id and c.sha256 = a.sha256) b
+        where octet_length(b.data) <> a.size_bytes or encode(sha256(b.data), 'hex') <> a.sha256""",
     ),
     Invariant(
         "keys_name_jobs",

@@ -2,14 +2,17 @@
 
 import json
 from io import BytesIO
+from uuid import uuid4
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from access.actors import LOCAL_OPERATOR
+from audit import checks
 from jobs import integrity
-from jobs.actions import artifacts, control
+from jobs.actions import control, files
+from jobs.transitions.settling import UsageRow
 from jobs.transitions.sql import execute
 from tests.integration.scenario import (
     failure,
@@ -34,6 +37,9 @@ DAMAGE = {
     "needs_kept": "insert into edge (parent_id, child_id, kind) select "
     "(select id from task where status = 'DeadLettered'), id, 'needs' from task "
     "where status = 'Queued'",
+    "children_counted": "delete from edge",
+    "one_tenant": "update job set tenant_id = (select max(id) from tenant)",
+    "attempts_counted": "update task set attempt = 2 where status = 'Succeeded'",
     "one_attempt_an_epoch": "delete from attempt where outcome = 'Succeeded'",
     "claimed_once_an_epoch": "delete from job_event where kind = 'claimed'",
     "one_result": "update task set result = null where status = 'Succeeded'",
@@ -62,23 +68,47 @@ DAMAGE = {
 }
 
 
+MORE = [
+    ("only_queued_waits", "update ready set tenant_id = (select max(id) from tenant)"),
+    ("dead_letters_listed", "update dead_letter set tenant_id = (select max(id) from tenant)"),
+    ("dead_letters_listed", "update dead_letter set error_code = 'other'"),
+    ("one_tenant", "update task set pool_id = pool_id + 1 where status = 'Succeeded'"),
+    ("one_tenant", "update usage_entry set tenant_id = (select max(id) from tenant)"),
+    ("stages_counted", "delete from job_stage"),
+    ("leases_match", "update lease set task_ids = '{}'"),
+    ("artifacts_whole", "update artifact_chunk set data = 'y'"),
+    ("artifacts_whole", "update file set sha256 = repeat('0', 64)"),
+    ("attempts_counted", "update task set attempt = 3 where status = 'DeadLettered'"),
+    ("attempts_counted", "update task set attempt = 2 where status = 'Running'"),
+]
+"""Damage of other kinds, by the rule that it breaks."""
+
+
 @pytest.fixture
 def busy_database() -> None:
-    """Tasks of every status, a lease, budgets, an artifact, a dead letter, an operator's action."""
+    """Tasks of every status, a lease, budgets, a file, a dead letter, an operator's action."""
     submit_pipeline(
         {"name": "a"}, {"name": "b"}, {"name": "c"}, {"name": "d"}, {"name": "e", "needs": ["c"]}
     )
     worker = register()
     first, second, _ = worker.claim(3)
-    worker.settle(success(first), failure(second))
+    used = UsageRow(first.id, first.epoch, 0, "embedded-chat", "smollm2-135m", 0, 0, 0, False)
+    worker.settle(success(first)._replace(usage=(used,)), failure(second))
     submit_job({"type": "chat", "input": "hello"}, key="k")
     worker.claim(2)
     submit_job({"type": "chat", "input": "hello"})
     chat = submit_job({"type": "chat", "input": "hello"})
     control.suspend_job(job_id=chat.pk, actor=LOCAL_OPERATOR)
-    artifacts.store_blob(
-        stream=BytesIO(b"x"), tenant=tenant().pk, media_type="", now=timezone.now()
+    files.store_file(
+        stream=BytesIO(b"x"),
+        tenant=tenant(),
+        uid=uuid4(),
+        name="x.csv",
+        purpose="documents",
+        media_type="text/csv",
+        now=timezone.now(),
     )
+    tenant("another")
 
 
 def test_every_rule_has_a_kind_of_damage_that_breaks_it():
@@ -93,6 +123,20 @@ def test_a_busy_database_is_sound(busy_database):
 def test_damage_is_found_and_named(busy_database, name):
     assert execute(DAMAGE[name]) > 0
     assert name in {violation.name for violation in integrity.check_all()}
+
+
+@pytest.mark.parametrize(("name", "damage"), MORE)
+def test_damage_of_other_kinds_is_found_too(busy_database, name, damage):
+    assert execute(damage) > 0
+    assert name in {violation.name for violation in integrity.check_all()}
+
+
+def test_an_audit_log_whose_checked_end_was_cut_is_found(busy_database):
+    checks.check_some()
+    execute("set local session_replication_role = replica")
+    assert execute("delete from audit_entry") > 0
+    (violation,) = (v for v in integrity.check_all() if v.name == "audit_chain")
+    assert "the log ends before entry" in violation.found[0]
 
 
 def test_the_command_names_the_rule_and_fails(busy_database, capsys):
