@@ -10,8 +10,6 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.decorators import method_decorator
-from django.views.decorators.cache import never_cache
 
 from access.actions.tokens import NewToken, TokenWish, create_token, revoke_token
 from access.errors import AccessError
@@ -94,7 +92,6 @@ class TokenAdmin(ReadOnlyAdmin):
             "may_revoke": request.user.has_perm(REVOKES),
         }
 
-    @method_decorator(never_cache)
     def new_view(self, request: HttpRequest) -> HttpResponse:
         """Ask what the token shall be, then whether it shall, then make it and show it once."""
         self.require_view(request)
