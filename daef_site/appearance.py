@@ -73,7 +73,10 @@ NAVIGATION: Final[list[dict[str, Any]]] = [
     },
     {
         "title": "Underneath",
-        "items": [{"title": "API docs", "icon": "menu_book", "link": "/v1/docs"}],
+        "items": [
+            _item("Queues", "format_list_numbered", "admin:queues", "jobs.view_pool"),
+            {"title": "API docs", "icon": "menu_book", "link": "/v1/docs"},
+        ],
     },
 ]
 """An item without its permission is absent, not grey."""

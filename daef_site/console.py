@@ -28,8 +28,18 @@ class ConsoleSite(UnfoldAdminSite):
 
     def get_urls(self) -> list[URLPattern]:
         """Return the addresses of all pages; the dashboard's figures have one of their own."""
+        from jobs.admin.queue_pages import queue_urls
+
         figures = path("figures/", self.admin_view(self.figures), name="dashboard_figures")
-        return [figures, *super().get_urls()]
+        return [figures, *queue_urls(self), *super().get_urls()]
+
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        """Return what every page shows round itself; RQ's own pages are told apart."""
+        context = super().each_context(request)
+        match = request.resolver_match
+        if match is not None and match.namespace == "django_rq":
+            context |= {"title": "RQ", "rq_pages": True}
+        return context
 
     def index(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

@@ -7,6 +7,7 @@ from typing import Any
 
 from daef_site import env, fabric
 from daef_site.appearance import UNFOLD as UNFOLD
+from queueing import rq_pages
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -200,7 +201,7 @@ APPEND_SLASH = False
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [BASE_DIR / "templates"],
+        "DIRS": [BASE_DIR / "templates", rq_pages.TEMPLATES],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -208,7 +209,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
             ],
-            "libraries": {"console": "jobs.admin.tags"},
+            "libraries": {"console": "jobs.admin.tags", **rq_pages.TEMPLATE_TAGS},
         },
     }
 ]
@@ -217,8 +218,11 @@ USE_I18N = False
 TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "/static/"
+STATICFILES_DIRS = [rq_pages.STATIC]
 # Served straight from the packages: no collectstatic step between a clone and a console.
 WHITENOISE_USE_FINDERS = True
+# RQ's own pages, which show the queues of the pools there are.
+RQ_QUEUES = rq_pages.PoolQueues()
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2**20
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},

@@ -4,11 +4,13 @@ from django.contrib import admin
 from django.urls import include, path
 
 from daef_site import first_login, health
+from jobs.admin.queue_pages import rq_urls
 
 urlpatterns = [
     path("healthz", health.HealthView.as_view(), name="healthz"),
     path("readyz", health.ReadinessView.as_view(), name="readyz"),
     path("admin/once/", include(first_login.urlpatterns)),
+    path("admin/rq/", include((rq_urls(admin.site), "django_rq"))),
     path("admin/", admin.site.urls),
     path("v1/", include("jobs.api.urls")),
 ]

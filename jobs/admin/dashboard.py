@@ -3,97 +3,102 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final
 
 from django.core.cache import cache
 from django.http import HttpRequest
-from django.urls import reverse
 from django.utils import timezone
 
 from access.actors import SYSTEM
-from jobs.admin.job_list import ACTIVE, TROUBLED
-from jobs.admin.words import age
+from jobs.admin.calls import all_calls, is_late
+from jobs.admin.charts import ended_chart, running_chart, sparkline
 from jobs.queries.formats import usd
-from jobs.queries.jobs import JobFilter, list_jobs
+from jobs.queries.jobs import job_documents
 from jobs.queries.load import queues
-from jobs.queries.overview import COUNTED_TO, dead_letters, jobs_by_status, spent_today
+from jobs.queries.lookup import visible_jobs
+from jobs.queries.minutes import Hour, last_hour, usual_failing_share
+from jobs.queries.overview import (
+    COUNTED_TO,
+    changed_last,
+    dead_letters,
+    jobs_by_status,
+    spent_today,
+)
 from jobs.queries.workers import LOST, list_workers
-from jobs.states import WorkerState
+from queueing import rq_state
 
-CACHE_KEY: Final = "console-dashboard"
-CACHE_SECONDS: Final = 2
+FIGURES_SECONDS: Final = 2
 """However many people look, each gateway asks the database once in this time."""
 
-NEWEST_JOBS: Final = 8
-DEAD_OF_ONE_CAUSE: Final = 5
-"""Dead letters of one cause within an hour that call for a person (console design, section 5)."""
+SLOW_SECONDS: Final = 20
+"""What is compared with days before, or added up over today, need not be newer than this."""
 
-
-@dataclass(frozen=True)
-class Call:
-    """One thing that needs a person: what, since when or how much, and where to look."""
-
-    icon: str
-    text: str
-    detail: str
-    address: str
+CHANGED_JOBS: Final = 8
+MOST_QUEUES: Final = 30
+MOST_WORKERS: Final = 12
+MOST_CAUSES: Final = 6
+SQUARES: Final = 32
+"""Slots of one worker that are drawn one by one (console design, section 5g)."""
 
 
 def context(request: HttpRequest) -> dict[str, Any]:
     """Return what the dashboard shows this user; ``figures`` is None without leave to see jobs."""
     if not request.user.has_perm("jobs.view_job"):
         return {"figures": None}
-    figures = cache.get(CACHE_KEY)
-    if figures is None:
-        figures = current_figures(now=timezone.now())
-        cache.set(CACHE_KEY, figures, CACHE_SECONDS)
-    return {"figures": figures}
+    figures = _kept("console-dashboard", FIGURES_SECONDS, current_figures)
+    needed = {call.needs for call in figures["calls"]}
+    may = {permission for permission in needed if request.user.has_perm(permission)}
+    return {"figures": figures, "may": may}
 
 
 def current_figures(*, now: datetime) -> dict[str, Any]:
     """Return every figure of the dashboard, as the tables are now."""
     waiting, workers = queues(), list_workers()
-    dead, spent = dead_letters(now=now), spent_today(now=now)
+    dead, redis = dead_letters(now=now), rq_state.answers()
+    causes = json.loads(dead["causes"])
+    hour = last_hour(now=now)
     return {
         "as_of": now,
-        "calls": calls(waiting, workers, json.loads(dead["causes"])),
-        "jobs": jobs_by_status(now=now),
-        "queues": waiting,
+        "redis": redis,
+        "calls": all_calls(waiting, workers, causes, redis=redis),
+        "queues": queue_lines(waiting, hour),
         "oldest": _worst([row for row in waiting if row["oldest_seconds"] is not None]),
         "queued": sum(row["queued"] for row in waiting),
         "running": sum(row["running"] for row in waiting),
-        "workers": workers,
         "slots": slots(workers),
+        "workers": [_worker(row) for row in workers[:MOST_WORKERS]],
+        "more_workers": max(0, len(workers) - MOST_WORKERS),
         "dead_letters": dead["dead_letters"],
         "counted_to": COUNTED_TO,
-        "spent": [{**row, "cost_usd": usd(row["cost_nano_usd"])} for row in spent],
-        "cost_usd": usd(sum(row["cost_nano_usd"] for row in spent)),
-        "newest": list_jobs(SYSTEM, JobFilter(), limit=NEWEST_JOBS, offset=0, now=now)["items"],
+        **_hour_figures(hour, causes),
+        **_kept("console-dashboard-slow", SLOW_SECONDS, slow_figures),
+        "changed": _changed(now),
     }
 
 
-def calls(
-    waiting: list[dict[str, Any]], workers: list[dict[str, Any]], causes: list[dict[str, Any]]
-) -> list[Call]:
-    """Return what needs a person, the longest wait first; all rules of the page are here."""
-    late = sorted((row for row in waiting if is_late(row)), key=_lateness, reverse=True)
-    able = {row["pool"] for row in workers if row["state"] == WorkerState.ACTIVE}
-    alone = sorted({row["pool"] for row in waiting if row["queued"]} - able)
-    lost = [row for row in workers if row["state"] == LOST and row["leases"]]
-    many = [cause for cause in causes if cause["tasks"] >= DEAD_OF_ONE_CAUSE]
-    return [
-        *(_nobody(pool) for pool in alone),
-        *(_late(row) for row in late),
-        *(_died(cause) for cause in many),
-        *(_silent(row) for row in lost),
-    ]
-
-
-def is_late(row: dict[str, Any]) -> bool:
-    """Tell whether a queue's oldest task waits for longer than its class may."""
-    return row["oldest_seconds"] is not None and row["oldest_seconds"] > row["bound_seconds"]
+def slow_figures(*, now: datetime) -> dict[str, Any]:
+    """Return the figures that may be a little older."""
+    spent = spent_today(now=now)
+    most = max((row["cost_nano_usd"] for row in spent), default=0)
+    tokens = max(map(_tokens, spent), default=0)
+    return {
+        "usual_failing": _percent(usual_failing_share(now=now)),
+        "jobs": jobs_by_status(now=now),
+        "spent": [
+            {
+                **row,
+                "cost_usd": usd(row["cost_nano_usd"]),
+                # Where nothing costs anything, tokens tell who used the most.
+                "part": row["cost_nano_usd"] if most else _tokens(row),
+            }
+            for row in spent
+        ],
+        "spent_most": most or tokens,
+        "cost_usd": usd(sum(row["cost_nano_usd"] for row in spent)),
+        "tokens": sum(map(_tokens, spent)),
+    }
 
 
 def slots(workers: list[dict[str, Any]]) -> dict[str, int]:
@@ -102,9 +107,72 @@ def slots(workers: list[dict[str, Any]]) -> dict[str, int]:
     return {
         "offered": sum(row["slots"] for row in live),
         "busy": sum(row["busy"] for row in live),
+        "draining": sum(row["busy"] for row in live if row["state"] == "Draining"),
         "live": len(live),
         "lost": len(workers) - len(live),
     }
+
+
+def slot_squares(worker: dict[str, Any]) -> list[str]:
+    """Return the CSS class of each slot's square; none where there are too many to draw."""
+    if worker["slots"] > SQUARES:
+        return []
+    busy, idle = worker["busy"], worker["slots"] - worker["busy"]
+    if worker["state"] == LOST:
+        return ["o"] * worker["slots"]
+    return ["warn-f" if worker["state"] == "Draining" else "run-f"] * busy + [""] * idle
+
+
+def _kept(key: str, seconds: int, make: Callable[..., dict[str, Any]]) -> dict[str, Any]:
+    found = cache.get(key)
+    if found is None:
+        found = make(now=timezone.now())
+        cache.set(key, found, seconds)
+    return found
+
+
+def _hour_figures(hour: Hour, causes: list[dict[str, Any]]) -> dict[str, Any]:
+    dead = {cause["code"]: cause["tasks"] for cause in causes}
+    failures = [
+        {"code": code, "attempts": count, "dead": dead.get(code, 0)}
+        for code, count in list(hour.failures.items())[:MOST_CAUSES]
+    ]
+    return {
+        "ended_chart": ended_chart(hour),
+        "running_chart": running_chart(hour),
+        "hour": [hour.minutes[0], hour.minutes[20], hour.minutes[40], hour.minutes[-1]],
+        "ended_any": any(hour.ended),
+        "pace": round(hour.pace, 1) if hour.pace < 10 else round(hour.pace),
+        "failing": _percent(hour.failing_share),
+        "failures": failures,
+        "failures_most": max(hour.failures.values(), default=0),
+        "more_failures": max(0, len(hour.failures) - MOST_CAUSES),
+    }
+
+
+def queue_lines(waiting: list[dict[str, Any]], hour: Hour) -> dict[str, Any]:
+    """Return the rows that stand on the page: with many pools only those where something is."""
+    rows = waiting
+    if len(rows) > MOST_QUEUES:
+        rows = [row for row in rows if row["queued"] or row["running"]]
+        rows = sorted(rows, key=_lateness, reverse=True)[:MOST_QUEUES]
+    shown = [{**row, "late": is_late(row), "line": _line(row, hour)} for row in rows]
+    return {"rows": shown, "more": len(waiting) - len(rows)}
+
+
+def _line(row: dict[str, Any], hour: Hour) -> str:
+    values = hour.queued.get((row["pool_id"], row["priority"]), [])
+    return sparkline(values, "late" if is_late(row) else "run")
+
+
+def _worker(row: dict[str, Any]) -> dict[str, Any]:
+    return {**row, "squares": slot_squares(row)}
+
+
+def _changed(now: datetime) -> list[dict[str, Any]]:
+    wanted = changed_last(jobs=CHANGED_JOBS)
+    found = {job.pk: job for job in visible_jobs(SYSTEM).filter(pk__in=wanted).defer("input")}
+    return job_documents([found[number] for number in wanted if number in found], now=now)
 
 
 def _worst(waiting: list[dict[str, Any]]) -> dict[str, Any] | None:
@@ -112,46 +180,12 @@ def _worst(waiting: list[dict[str, Any]]) -> dict[str, Any] | None:
 
 
 def _lateness(row: dict[str, Any]) -> float:
-    return row["oldest_seconds"] / max(row["bound_seconds"], 1)
+    return (row["oldest_seconds"] or 0.0) / max(row["bound_seconds"], 1)
 
 
-def _late(row: dict[str, Any]) -> Call:
-    return Call(
-        "hour",
-        f"{row['pool']} · {row['class']} waits {age(row['oldest_seconds'])}; "
-        f"its bound is {age(row['bound_seconds'])}",
-        f"{row['queued']:,} tasks are queued, {row['running']:,} run.",
-        _jobs(status=ACTIVE, priority=row["class"]),
-    )
+def _tokens(row: dict[str, Any]) -> int:
+    return int(row["input_tokens"] + row["output_tokens"])
 
 
-def _nobody(pool: str) -> Call:
-    return Call(
-        "alert",
-        f"No live worker serves the pool {pool}, and tasks wait in it",
-        "Start an agent: python -m workeragent.",
-        reverse("admin:jobs_worker_changelist"),
-    )
-
-
-def _died(cause: dict[str, Any]) -> Call:
-    return Call(
-        "dead",
-        f"{cause['tasks']:,} tasks died of one cause in the last hour: {cause['code']}",
-        "Open a job that failed to read the message, mend the cause, then retry the job.",
-        _jobs(status=TROUBLED),
-    )
-
-
-def _silent(row: dict[str, Any]) -> Call:
-    return Call(
-        "x",
-        f"Worker {row['name']} was not heard of for {age(row['silent_seconds'])}",
-        f"It held {row['busy']:,} tasks; they run again when their leases end.",
-        reverse("admin:jobs_worker_change", args=[row["id"]]),
-    )
-
-
-def _jobs(**query: str) -> str:
-    wanted = "&".join(f"{name}={value}" for name, value in query.items())
-    return f"{reverse('admin:jobs_job_changelist')}?{wanted}"
+def _percent(share: float | None) -> float | None:
+    return None if share is None else round(100 * share, 1)

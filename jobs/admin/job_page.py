@@ -9,12 +9,16 @@ from django.http import QueryDict
 from django.urls import reverse
 
 from jobs.admin.control import possible_moves
+from jobs.admin.graph import Graph, draw, plan_graph
+from jobs.admin.timeline import timeline_context
 from jobs.admin.words import BADGES, EVENTS
 from jobs.models import Job, JobEvent
 from jobs.queries.explain import explain_job
 from jobs.queries.jobs import job_document
+from jobs.queries.plan_graph import plan_parts
 from jobs.queries.tasks import list_tasks
-from jobs.states import JOB_ENDS, MAX_TASKS, TaskStatus, job_name, split_task_id
+from jobs.queries.timeline import timeline
+from jobs.states import JOB_ENDS, MAX_TASKS, TaskStatus, job_name, split_task_id, task_name
 
 PAGE_TASKS: Final = 50
 NEWEST_EVENTS: Final = 30
@@ -28,6 +32,7 @@ def page_context(job: Job, query: QueryDict, *, may_control: bool, now: datetime
     offset = _offset(query.get("from", ""))
     tasks = list_tasks(job, status=status or None, worker=None, limit=PAGE_TASKS, offset=offset)
     document = job_document(job, now=now)
+    found = timeline(job, total=document["progress"]["total"])
     return {
         "job": document,
         "open": job.status not in JOB_ENDS,
@@ -37,7 +42,23 @@ def page_context(job: Job, query: QueryDict, *, may_control: bool, now: datetime
         "task_status": status,
         "task_filters": task_filters(document["progress"], status),
         "task_pages": _pages(tasks, status),
+        **_drawings(plan_graph(plan_parts(job), document["stages"])),
+        "timeline": timeline_context(found, document["stages"], now=now),
         "moves": possible_moves(job) if may_control else [],
+    }
+
+
+def _drawings(graph: Graph | None) -> dict[str, Any]:
+    """Return the plan twice, for a wide page and for a narrow one."""
+    if graph is None or not graph.boxes:
+        return {"graph": None}
+    addresses = {box.key: task_address(task_name(box.task)) for box in graph.boxes if box.task}
+    return {
+        "graph": {
+            "across": draw(graph, addresses),
+            "down": draw(graph, addresses, down=True),
+            "by_stage": graph.by_stage,
+        }
     }
 
 

@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django.utils import timezone
 
-from jobs.admin.dashboard import is_late
+from jobs.admin.calls import is_late
 from jobs.admin.declared_admin import DeclaredAdmin
 from jobs.admin.declared_fields import settings_shown
 from jobs.admin.worker_admin import pool_cards

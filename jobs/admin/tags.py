@@ -21,6 +21,7 @@ register.filter("number", words.number)
 register.filter("short_number", words.short_number)
 register.filter("capped", words.capped)
 register.filter("duration", words.age)
+register.filter("ordinal", words.ordinal)
 register.filter("plain_name", words.plain_name)
 register.filter("dollars", dollars)
 register.filter("percent", words.percent)
@@ -66,6 +67,12 @@ def badge(state: str) -> SafeString:
         icon(shown.icon),
         shown.word,
     )
+
+
+@register.simple_tag
+def word(state: str) -> str:
+    """Return the word of a state alone, where its badge would be too much."""
+    return words.BADGES[state].word
 
 
 @register.simple_tag

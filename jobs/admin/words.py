@@ -90,6 +90,12 @@ def percent(value: float | None) -> str:
     return UNKNOWN if value is None else f"{value:.0f}{NARROW}%"
 
 
+def ordinal(value: int) -> str:
+    """Return ``2nd``, ``3rd``, ``25th``."""
+    tens = value % 100 in (11, 12, 13)
+    return f"{value:,}{'th' if tens else {1: 'st', 2: 'nd', 3: 'rd'}.get(value % 10, 'th')}"
+
+
 def age(seconds: float | None) -> str:
     """Return how long something lasted, in its one or two largest units, days included."""
     if seconds is None:

@@ -12,8 +12,9 @@ from django.utils import timezone
 from access.readonly_admin import ReadOnlyAdmin
 from jobs.actions.drain import drain_worker
 from jobs.actions.fleet import heartbeat_seconds
+from jobs.admin.calls import is_late
 from jobs.admin.control import ReasonForm, confirm_page, origin_of, require, staff_actor
-from jobs.admin.dashboard import is_late, slots
+from jobs.admin.dashboard import slot_squares, slots
 from jobs.admin.drain_page import CONTROLS, can_drain, drain_context, told, worker_address
 from jobs.errors import DaefError, NotFound
 from jobs.models import Worker
@@ -35,7 +36,10 @@ class WorkerAdmin(ReadOnlyAdmin):
         workers, waiting = list_workers(), queues()
         return {
             "heading": self.plural,
-            "workers": [{**worker, "can_drain": can_drain(worker)} for worker in workers],
+            "workers": [
+                {**worker, "can_drain": can_drain(worker), "squares": slot_squares(worker)}
+                for worker in workers
+            ],
             "may_drain": request.user.has_perm(CONTROLS),
             "slots": slots(workers),
             "pools": pool_cards(workers, waiting),

@@ -49,6 +49,24 @@ group by n.name order by sum(u.cost_nano_usd) desc, n.name
 """
 
 
+# Whatever happens to a job leaves an event; jobs that nothing has happened to yet stand behind.
+CHANGED = """
+select job_id from (
+    select job_id, max(id) as latest from (
+        select job_id, id from job_event order by id desc limit %(events)s) newest
+    group by job_id) changed
+order by latest desc limit %(jobs)s
+"""
+
+LATEST_EVENTS: Final = 1_000
+
+
+def changed_last(*, jobs: int) -> list[int]:
+    """Return the numbers of the jobs that something happened to last, the latest first."""
+    parameters = {"events": LATEST_EVENTS, "jobs": jobs}
+    return [row["job_id"] for row in select(CHANGED, parameters)]
+
+
 def jobs_by_status(*, now: datetime) -> dict[str, int]:
     """Return how many jobs are open, and how many ended in 24 hours, by status; 0 included."""
     rows = select(JOBS, {"since": now - ENDED_WITHIN})

@@ -163,7 +163,8 @@ def test_the_dashboard_counts_jobs_queues_and_slots(console):
     shown = plain(page(console, "/admin/"))
     assert "default · interactive 3 " in shown
     assert "Slots busy 2 of 4" in shown
-    assert "Running now 1" in shown
+    assert "Waiting 3 running 2" in shown
+    assert "Running 1" in shown
 
 
 def test_the_dashboard_says_when_nothing_needs_a_person(console):
