@@ -90,5 +90,5 @@ UNFOLD: Final[dict[str, Any]] = {
     "SHOW_VIEW_ON_SITE": False,
     "STYLES": [_asset("console.css")],
     "SCRIPTS": [_asset("console.js")],
-    "SIDEBAR": {"navigation": NAVIGATION},
+    "SIDEBAR": {"navigation": NAVIGATION, "show_search": True},
 }

@@ -17,6 +17,7 @@ from django.views.decorators.cache import never_cache
 from unfold.sites import UnfoldAdminSite
 
 from access import logins
+from daef_site.appearance import NAVIGATION
 from daef_site.console_login import ConsoleLoginView, origin_of
 
 
@@ -50,6 +51,27 @@ class ConsoleSite(UnfoldAdminSite):
     def figures(self, request: HttpRequest) -> HttpResponse:
         """Answer the part of the dashboard that the browser asks for again."""
         return TemplateResponse(request, "console/dashboard.html", _dashboard(request))
+
+    def search(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Answer what is called so: a page, or for unfold's palette (``extended``) a part of one.
+
+        In the place of unfold's own, which keeps what one user found for five minutes.
+        """
+        text = request.GET.get("s", "")
+        found = _search(request, text)
+        if "extended" not in request.GET and len(found) == 1:
+            return HttpResponseRedirect(found[0].link)
+        palette = "extended" in request.GET
+        context = {
+            **({} if palette else self.each_context(request)),
+            "title": "Search",
+            "sought": text[:100],
+            "found": found,
+        }
+        page = "console/search_palette.html" if palette else "console/search_page.html"
+        return TemplateResponse(request, page, context)
 
     @method_decorator(never_cache)
     @login_not_required
@@ -108,3 +130,19 @@ def _dashboard(request: HttpRequest) -> dict[str, Any]:
     from jobs.admin import dashboard
 
     return dashboard.context(request)
+
+
+def _search(request: HttpRequest, text: str) -> list[Any]:
+    """What is called so, then the pages of the menu whose title has the text in it."""
+    from jobs.admin import search
+
+    found = search.search(text, request.user)
+    wanted = text.strip().lower()
+    pages = [
+        search.Found(item["title"], "Page", str(item["link"]), item["icon"])
+        for group in NAVIGATION
+        for item in group["items"]
+        if wanted and wanted in item["title"].lower()
+        if "permission" not in item or item["permission"](request)
+    ]
+    return [*found, *pages]

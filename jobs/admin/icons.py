@@ -42,6 +42,7 @@ PATHS: Final = {
     "chev": '<path d="M9 6l6 6-6 6"/>',
     "plus": '<path d="M12 5v14M5 12h14"/>',
     "copy": ('<rect x="9" y="9" width="11" height="11" rx="2"/><path d="M15 9V4H4v11h5"/>'),
+    "find": '<circle cx="11" cy="11" r="6"/><path d="M15.500 15.500L20 20"/>',
     "edit": '<path d="M4 20h4L19 9l-4-4L4 16zM13 7l4 4"/>',
     "audit": '<path d="M6 3h9l4 4v14H6zM9 12h7M9 16h7M9 8h3"/>',
     "coin": (
