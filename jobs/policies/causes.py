@@ -48,6 +48,7 @@ ADVICE: Final[dict[str, str]] = {
     "result_invalid": "A bug of the executor: update it on the agents, then requeue.",
     "kind_unknown": "Update the agents so that they have this executor, then requeue.",
     "kind_unavailable": "Install requirements-models.txt on the agents, then requeue.",
+    "executor_not_loaded": "Give the nodes more memory, then requeue.",
     "model_unavailable": "Enable an endpoint that has the model and restart the agents, then "
     "requeue.",
     "model_unknown": "Mend the endpoint's model_names and restart the agents, then requeue.",

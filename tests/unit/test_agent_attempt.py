@@ -10,6 +10,9 @@ from workeragent import attempt
 from workeragent.executors.context import StopFlag
 from workeragent.outcome import RateLimitedError, Result, Spawn, TaskCancelled, UsageEntry
 
+PERMANENT = worker_pb2.ERROR_CLASS_PERMANENT
+TRANSIENT = worker_pb2.ERROR_CLASS_TRANSIENT
+
 
 class Services:
     """What the control plane would keep."""
@@ -175,6 +178,24 @@ def test_log_lines_are_cut_and_counted(execute, services):
 
 def test_an_unknown_kind_fails_for_good(execute):
     assert execute(kind="nonsense").error_code == "kind_unknown"
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "error_class"),
+    [
+        (ModuleNotFoundError("gone", name="numpy"), "kind_unavailable", PERMANENT),
+        (ImportError("cannot map segment", name="numpy"), "executor_not_loaded", TRANSIENT),
+    ],
+)
+def test_a_library_that_is_missing_is_told_from_one_that_cannot_be_loaded_now(
+    monkeypatch, error, code, error_class
+):
+    def fail(name):
+        raise error
+
+    monkeypatch.setattr("workeragent.executors.importlib.import_module", fail)
+    outcome = execute(kind="echo")
+    assert (outcome.error_code, outcome.error_class) == (code, error_class)
 
 
 @pytest.mark.parametrize("value", [-1, "soon", True, 1e12])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from workeragent.executors.context import TaskContext
-from workeragent.outcome import PermanentError, Result
+from workeragent.outcome import PermanentError, Result, TransientError
 
 Executor = Callable[[TaskContext], Result]
 
@@ -51,15 +51,23 @@ def available_kinds(*, test_kinds: bool) -> list[str]:
 
 
 def load(kind: str) -> Executor:
-    """The executor of a kind. Raises PermanentError when this agent has none."""
+    """The executor of a kind.
+
+    Raises PermanentError when this agent has none, TransientError when it could not be loaded now:
+    a library that the node has no memory to map fails as an import, too.
+    """
     entry = KINDS.get(kind)
     if entry is None:
         raise PermanentError("kind_unknown", "This agent has no executor for the task's kind.")
     try:
         return cast(Executor, importlib.import_module(entry.module).run)
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise PermanentError(
             "kind_unavailable", f"The executor needs a package that is missing: {error.name}."
+        ) from error
+    except ImportError as error:
+        raise TransientError(
+            "executor_not_loaded", f"The executor could not be loaded: {error.name}."
         ) from error
 
 
