@@ -188,7 +188,7 @@ def test_an_unknown_kind_fails_for_good(execute):
     ],
 )
 def test_a_library_that_is_missing_is_told_from_one_that_cannot_be_loaded_now(
-    monkeypatch, error, code, error_class
+    execute, monkeypatch, error, code, error_class
 ):
     def fail(name):
         raise error
