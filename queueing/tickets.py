@@ -6,7 +6,6 @@ fails a request.
 """
 
 import logging
-import os
 import threading
 import time
 from dataclasses import dataclass, field
@@ -34,7 +33,6 @@ class Ringer:
     _due: dict[str, int] = field(default_factory=dict)
     _wake: threading.Condition = field(default_factory=threading.Condition)
     _thread: threading.Thread | None = None
-    _process: int = 0
     _last_complaint: float = 0.0
 
     def ring(self, pool: str, tickets: int) -> None:
@@ -45,9 +43,8 @@ class Ringer:
             self._wake.notify()
 
     def _start(self) -> None:
-        """The thread is made by the process that rings: threads do not survive a fork."""
-        if self._process != os.getpid() or not self._thread or not self._thread.is_alive():
-            self._process = os.getpid()
+        """The thread is made by the process that rings: none is alive behind a fork."""
+        if self._thread is None or not self._thread.is_alive():
             self._thread = threading.Thread(target=self._run, name="ringer", daemon=True)
             self._thread.start()
 

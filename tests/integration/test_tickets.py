@@ -1,5 +1,9 @@
 """Which pools are rung for, how often, and what lies in their queues then."""
 
+import os
+import signal
+import threading
+
 import pytest
 import redis
 from rq.job import Job as Message
@@ -11,6 +15,7 @@ from jobs.transitions import overdue
 from jobs.transitions.sql import execute
 from queueing import tickets
 from queueing.rq_client import TICKET_FUNCTION, QueueUnavailable, TicketQueue, queue_name
+from tests.integration.agent_control_plane import until
 from tests.integration.scenario import register, submit_echo
 from workeragent.worker import refusal
 
@@ -80,9 +85,43 @@ def test_the_ticketer_rings_for_what_has_just_become_due(monkeypatch):
     submit_echo(1)
     worker = register()
     worker.fail(worker.claim(), "transient")
+    execute("update delayed set due_at = now() + interval '1 hour'")
     rung.clear()
     ticketer.one_pass()
     assert rung == []
     execute("update delayed set due_at = now()")
     assert ticketer.one_pass() == {"tasks due": 1}
     assert rung == [("default", 1)]
+
+
+def test_whoever_rings_does_not_wait_for_redis(monkeypatch):
+    pushed_by: list[threading.Thread] = []
+
+    class Noting:
+        def push(self, pool: str, at_most: int) -> int:
+            pushed_by.append(threading.current_thread())
+            return at_most
+
+    monkeypatch.setattr(tickets, "TicketQueue", Noting)
+    tickets.Ringer().ring("default", 1)
+    until(lambda: pushed_by)
+    assert pushed_by != [threading.current_thread()]
+
+
+def test_a_process_that_was_forked_rings_by_itself(connection, redis_url, settings):
+    settings.DAEF_REDIS_URL = redis_url
+    ringer = tickets.Ringer()
+    ringer.ring("default", 1)
+    until(lambda: lying(connection))
+    child = os.fork()
+    if child == 0:
+        try:
+            ringer.ring("default", 2)
+            threading.Event().wait(30)
+        finally:
+            os._exit(1)
+    try:
+        until(lambda: len(lying(connection)) == 2)
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
