@@ -3,12 +3,13 @@
 import grpc
 import pytest
 
+from jobs.actions import fleet
 from jobs.models import Task
 from jobs.queries.explain import explanation
 from jobs.reaper import reap_leases
 from jobs.transitions.sql import execute
 from proto.daef.v1 import worker_pb2
-from tests.integration.scenario import submit_echo
+from tests.integration.scenario import register, submit_echo, tenant
 from tests.integration.tokens import let_expire, make_token, mistyped, revoke
 from tests.integration.worker_door import Agent, refusal, register_with, succeeded
 
@@ -124,3 +125,11 @@ def test_a_job_in_a_pool_of_anothers_agents_is_told_that_nobody_serves_it(channe
     jobs = {owner: submit_echo(1, owner=owner) for owner in ("alpha", "beta")}
     assert ("free_slots", 4) in explanation(jobs["alpha"]).numbers
     assert ("live_workers", 0) in explanation(jobs["beta"]).numbers
+
+
+def test_a_bound_agent_counts_as_live_for_its_own_tenant_alone():
+    bound = register(owner="acme").worker
+    live = [
+        fleet.live_workers(bound.pool_id, tenant=tenant(name).pk) for name in ("acme", "globex")
+    ]
+    assert live == [1, 0]

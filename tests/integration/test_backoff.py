@@ -5,7 +5,9 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from access.actors import LOCAL_OPERATOR
 from jobs import keeper, ticketer
+from jobs.actions import control
 from jobs.models import DeadLetter, Delayed, Job
 from jobs.transitions.sql import execute, fetch
 from tests.integration.scenario import failure, register, statuses, submit_echo
@@ -44,3 +46,14 @@ def test_a_failure_is_judged_by_the_limits_of_its_own_job():
     worker.fail(worker.claim(2), "transient")
     assert statuses(job) == ["Queued"]
     assert DeadLetter.objects.get().error_code == "schedule_to_close_exceeded"
+
+
+def test_a_backoff_outlasts_a_suspension():
+    job = submit_echo(1)
+    worker = register()
+    (task,) = worker.claim()
+    worker.settle(failure(task, "rate_limited")._replace(retry_after_seconds=60.0))
+    control.suspend_job(job_id=job.pk, actor=LOCAL_OPERATOR)
+    control.resume_job(job_id=job.pk, actor=LOCAL_OPERATOR)
+    assert ticketer.move_due() == 0
+    assert worker.claim() == []

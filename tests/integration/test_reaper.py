@@ -1,6 +1,9 @@
 """Repairs: lost leases, limits of time, jobs that are ending, and what heartbeats give back."""
 
+from datetime import timedelta
+
 import pytest
+from django.utils import timezone
 
 from access.actors import LOCAL_OPERATOR
 from jobs import explainer, keeper, reaper, ticketer
@@ -14,6 +17,7 @@ from jobs.models import (
     Job,
     Lease,
     ModelEndpoint,
+    RecordedAnswer,
     Task,
     Worker,
 )
@@ -268,8 +272,16 @@ def test_an_idempotency_key_is_forgotten_after_a_day_and_not_before():
             f"update idempotency_record set created_at = now() - interval '{age}' where key = %s",
             (key,),
         )
-    assert retention.forget_keys() == 1
+        RecordedAnswer.objects.create(
+            actor="token:ops",
+            key=key,
+            request_sha256="",
+            answer="{}",
+            created_at=timezone.now() - timedelta(hours=int(age.split()[0])),
+        )
+    assert retention.forget_keys() == 2
     assert IdempotencyRecord.objects.get().key == "young"
+    assert RecordedAnswer.objects.get().key == "young"
 
 
 @pytest.mark.parametrize(
