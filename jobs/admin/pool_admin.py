@@ -55,6 +55,7 @@ class PoolAdmin(DeclaredAdmin):
             "running": sum(row["running"] for row in rows),
             "queues": [{**row, "late": is_late(row)} for row in rows],
             "workers": workers,
+            "mixed": len({worker["tenant"] for worker in workers}) > 1,
             "policies": catalogue.policies_naming(known.name),
             "settings": settings_shown(self.kind, known.spec),
             "as_of": timezone.now(),

@@ -40,8 +40,11 @@ class PolicyAdmin(DeclaredAdmin):
         """Return all policies by name."""
         policies = Policy.objects.select_related("current").filter(current__isnull=False)
         jobs = catalogue.open_jobs_by_policy()
+        rows = [_policy_row(policy, jobs) for policy in policies[:MOST_ROWS]]
+        named = {row["spec"].pool for row in rows}
         return {
-            "policies": [_policy_row(policy, jobs) for policy in policies[:MOST_ROWS]],
+            "policies": rows,
+            "pools": set(Pool.objects.filter(name__in=named).values_list("name", flat=True)),
             "may_declare": self.may_declare(request),
         }
 

@@ -129,7 +129,7 @@ def _tenant_scopes(text: str) -> list[str]:
 def _tenant_words(scope: str, scopes: list[str]) -> str:
     name = scope.removeprefix(TENANT_PREFIX)
     if WORKER in scopes:
-        return f"as an agent, of {name}'s tasks alone"
+        return f"as an agent, of {name}'s tasks alone; also submits and reads {name}'s jobs"
     return f"submits, reads and changes {name}'s jobs and files"
 
 

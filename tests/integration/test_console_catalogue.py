@@ -61,6 +61,27 @@ def test_a_policys_page_shows_what_each_revision_changed(console):
     assert Policy.objects.get(name="thing").current.number == 2
 
 
+def test_a_policy_of_a_pool_that_is_not_there_leads_nowhere(console):
+    make("policies", spec=PolicySpec(pool="moon"))
+    shown = page(console, "/admin/jobs/policy/")
+    assert "moon, not there yet" in shown
+    assert "/admin/jobs/pool/moon/" not in shown
+
+
+def test_a_pool_that_agents_of_one_tenant_share_with_others_is_pointed_out(console):
+    register(owner="acme")
+    assert "pool of their own" not in page(console, "/admin/jobs/pool/default/")
+    register()
+    assert "pool of their own" in page(console, "/admin/jobs/pool/default/")
+
+
+def test_an_endpoints_page_says_how_many_agents_reach_each_model(console):
+    register(models=("minilm-l6-v2",))
+    shown = page(console, "/admin/jobs/modelendpoint/embedded-embedding/")
+    assert re.search(r"minilm-l6-v2</td><td[^>]*>1 agent<", shown)
+    assert "no agent" in page(console, "/admin/jobs/modelendpoint/embedded-chat/")
+
+
 def test_tenants_come_in_pages(console):
     for number in range(52):
         Tenant.objects.create(name=f"t-{number:02}")
