@@ -76,13 +76,15 @@ def _judged(found: Sequence[CheckMessage]) -> list[str]:
 def settings_findings(doors: frozenset[str] = EVERY_DOOR) -> list[CheckMessage]:
     """Everything that can be said without asking a store."""
     open_to = exposure(doors)
-    found = [*_files(), *_data_folder(), *_allowed_hosts(), *store_checks.redis_password()]
+    found = [*_files(), *_data_folder(), *_allowed_hosts(), *_misspelt()]
+    found += [*store_checks.redis_password(), *store_checks.in_the_clear()]
     if HTTP in doors and settings.DAEF_STORE == "memory":
         # A private store begins empty; others may hold tokens, which only they can tell.
         found += _http_without_tokens()
     if GRPC in doors:
         found += [*_grpc_without_tls(), *_certificate()]
     if open_to:
+        found += _trusted_proxies()
         found += [*_secret_key(open_to), *_test_switches(open_to), *_short_tokens(open_to)]
     return [*found, *_confirmation()]
 
@@ -133,6 +135,25 @@ def _allowed_hosts() -> Iterator[CheckMessage]:
             "DAEF_ALLOWED_HOSTS: '*' lets any web site speak through its visitors' browsers.",
             hint="Name the hosts by which this gateway is reached, separated by commas.",
             id="daef.E003",
+        )
+
+
+def _trusted_proxies() -> Iterator[CheckMessage]:
+    if any(network.prefixlen == 0 for network in settings.DAEF_TRUSTED_PROXIES):
+        yield Error(
+            "DAEF_TRUSTED_PROXIES: trusts every address, so any caller may say that it came by "
+            "https.",
+            hint="Name the addresses of your proxies.",
+            id="daef.E015",
+        )
+
+
+def _misspelt() -> Iterator[CheckMessage]:
+    for name, meant in env.misspelt():
+        yield Warning(
+            f"{name}: is no setting and has no effect.",
+            hint=f"Write {meant}, or unset it.",
+            id="daef.W008",
         )
 
 

@@ -6,6 +6,7 @@ Pure but for ``os.environ`` and ``NAME_FILE`` secrets; never imports Django.
 import ipaddress
 import os
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
@@ -13,8 +14,12 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 MOST_HEADER_CHARACTERS = 512
+PREFIX = "DAEF_"
+MISSPELT_FROM = 0.9
+"""How similar (``difflib``) a name is to one that it misspells by a letter or two."""
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
+_asked: set[str] = set()
 _secret_files: dict[str, Path] = {}
 SECRET_FILES: Mapping[str, Path] = MappingProxyType(_secret_files)
 """The files that secrets were read from, by their NAME_FILE."""
@@ -30,7 +35,15 @@ class BadSetting(Exception):
 
 def text(name: str, default: str = "") -> str:
     """The variable without surrounding blanks, or ``default`` where it is unset or empty."""
+    _asked.add(name)
     return os.environ.get(name, "").strip() or default
+
+
+def misspelt() -> list[tuple[str, str]]:
+    """Variables that nothing asked for, each with the very similar one that was asked for."""
+    strange = sorted(set(os.environ) - _asked)
+    pairs = [(name, get_close_matches(name, _asked, n=1, cutoff=MISSPELT_FROM)) for name in strange]
+    return [(name, match[0]) for name, match in pairs if match and name.startswith(PREFIX)]
 
 
 def secret(name: str, default: str = "") -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import Any, Final
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
@@ -21,6 +21,9 @@ CLOCK_SECONDS: Final = 5.0
 
 CONTRACT: Final = re.compile(r"\.\d+_contract_(\d+)_(\d+)_")
 """``jobs.0012_contract_0_3_drop_note``: DAEF before 0.3 cannot work with what this leaves."""
+
+ENCRYPTED_MODES: Final = ("require", "verify-ca", "verify-full")
+"""Those of libpq's ``sslmode`` that never fall back to an unencrypted connection."""
 
 # Where no pool is used each thread that serves has a session of its own.
 UNPOOLED: Final = 48
@@ -170,6 +173,44 @@ def redis_password() -> Iterator[CheckMessage]:
         and not env.has_password(settings.DAEF_REDIS_URL)
     ):
         yield _open_redis("is named without a password")
+
+
+def in_the_clear() -> Iterator[CheckMessage]:
+    """Whether our settings let passwords and documents travel to far stores unencrypted."""
+    database = settings.DATABASES["default"]
+    host, mode = str(database.get("HOST") or ""), _ssl_mode(database)
+    if settings.DAEF_STORE == "postgres" and _is_far(host) and mode not in ENCRYPTED_MODES:
+        yield _clear(
+            f"DAEF_POSTGRES_DSN: {host} is not this machine, and sslmode={mode}",
+            "Add sslmode=verify-full (or require) to it",
+        )
+    if (
+        settings.DAEF_QUEUE == "redis"
+        and _redis_is_far()
+        and not settings.DAEF_REDIS_URL.startswith("rediss:")
+    ):
+        host = env.host_of(settings.DAEF_REDIS_URL)
+        yield _clear(
+            f"DAEF_REDIS_ADDR: {host} is not this machine, and the address is no rediss:// URL",
+            "Write rediss://",
+        )
+
+
+def _ssl_mode(database: Mapping[str, Any]) -> str:
+    """libpq's ``sslmode``; its default takes what the server offers, encrypted or not."""
+    return str(database.get("OPTIONS", {}).get("sslmode", "prefer"))
+
+
+def _is_far(host: str) -> bool:
+    return bool(host) and not host.startswith("/") and not env.is_loopback(host)
+
+
+def _clear(what: str, remedy: str) -> CheckMessage:
+    return Warning(
+        f"{what}, so that passwords and documents may travel in the clear.",
+        hint=f"{remedy} unless the network is private.",
+        id="daef.W007",
+    )
 
 
 def _redis_is_far() -> bool:

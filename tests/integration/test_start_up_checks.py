@@ -69,6 +69,12 @@ UNSAFE: list[tuple[str, dict[str, Any], str, str]] = [
         "redis.example.com",
         "DAEF_REDIS_PASSWORD",
     ),
+    (
+        "daef.E015",
+        {"DAEF_TRUSTED_PROXIES": env.networks("-", ["127.0.0.1", "::/0"])},
+        "DAEF_TRUSTED_PROXIES",
+        "Name the addresses",
+    ),
 ]
 
 
@@ -88,6 +94,43 @@ def test_an_unsafe_setting_is_refused(
     assert names in lines[0]
     assert remedy in lines[0]
     assert TOKEN not in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("host", "mode", "warned"),
+    [
+        ("db.example.com", None, True),
+        ("db.example.com", "disable", True),
+        ("db.example.com", "prefer", True),
+        ("db.example.com", "require", False),
+        ("db.example.com", "verify-full", False),
+        ("127.0.0.1", "disable", False),
+        ("/var/run/postgresql", None, False),
+    ],
+)
+def test_a_far_postgres_in_the_clear_is_warned_of(production, monkeypatch, host, mode, warned):
+    options = {"sslmode": mode} if mode else {}
+    for name, value in (("HOST", host), ("OPTIONS", options)):
+        monkeypatch.setitem(production.DATABASES["default"], name, value)
+    told = checks.require_safe_settings()
+    assert [line[-11:] for line in told] == ["(daef.W007)"] * warned
+
+
+@pytest.mark.parametrize(("scheme", "warned"), [("redis", True), ("rediss", False)])
+def test_a_far_redis_in_the_clear_is_warned_of(production, scheme, warned):
+    production.DAEF_QUEUE = "redis"
+    production.DAEF_REDIS_URL = f"{scheme}://:secret@redis.example.com:6379/0"
+    told = checks.require_safe_settings()
+    assert [line[-11:] for line in told] == ["(daef.W007)"] * warned
+    assert "secret" not in "".join(told)
+
+
+def test_a_misspelt_setting_is_warned_of(production, monkeypatch):
+    monkeypatch.setenv("DAEF_API_TOKEN", "secret")
+    monkeypatch.setenv("DAEF_SOMETHING_ELSE_ALTOGETHER", "secret")
+    (told,) = checks.require_safe_settings()
+    assert told.startswith("DAEF_API_TOKEN: is no setting and has no effect. Write DAEF_API_TOKENS")
+    assert "secret" not in told
 
 
 def test_each_reason_has_its_line(production, capsys, monkeypatch):
