@@ -45,6 +45,10 @@ MOST_NANO_USD = 10**12
 """What one call may cost: 1,000 USD. The attempts of a job cannot add up to more than 64 bits."""
 
 
+NAMELESS = {ReportKind.FAILED: "unknown", ReportKind.RELEASED: ""}
+"""The code of an outcome that names none: a task that was given back has not failed."""
+
+
 def report_of(outcome: worker_pb2.Outcome) -> Report:
     """An outcome as the settle action takes it."""
     kind = KINDS.get(outcome.kind, ReportKind.FAILED)
@@ -61,7 +65,7 @@ def report_of(outcome: worker_pb2.Outcome) -> Report:
         result=outcome.result or None,
         result_sha256=result_sha256,
         error_class="" if succeeded else ERROR_CLASSES.get(outcome.error_class, "permanent"),
-        error_code="" if succeeded else _text(outcome.error_code) or "unknown",
+        error_code="" if succeeded else _text(outcome.error_code) or NAMELESS[kind],
         error_message="" if succeeded else _text(outcome.error_message)[:MAX_MESSAGE],
         retry_after_seconds=min(max(outcome.retry_after_seconds, 0.0), 86_400.0),
         usage=_usage(outcome),

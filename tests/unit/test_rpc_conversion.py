@@ -59,6 +59,10 @@ def test_a_failure_of_no_class_is_permanent_and_has_a_code():
     assert (report.error_class, report.error_code) == ("permanent", "unknown")
 
 
+def test_a_task_that_is_given_back_has_no_error():
+    assert report_of(outcome(worker_pb2.OUTCOME_KIND_RELEASED)).error_code == ""
+
+
 def test_an_outcome_of_no_kind_is_a_failure():
     kind = worker_pb2.OUTCOME_KIND_UNSPECIFIED
     assert report_of(outcome(kind)).kind == ReportKind.FAILED
