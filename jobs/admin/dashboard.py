@@ -82,10 +82,12 @@ def slow_figures(*, now: datetime) -> dict[str, Any]:
     """Return the figures that may be a little older."""
     spent = spent_today(now=now)
     most = max((row["cost_nano_usd"] for row in spent), default=0)
+    counts = jobs_by_status(now=now)
     tokens = max(map(_tokens, spent), default=0)
     return {
         "usual_failing": _percent(usual_failing_share(now=now)),
-        "jobs": jobs_by_status(now=now),
+        "jobs": counts,
+        "jobs_capped": sum(counts.values()) > COUNTED_TO,
         "spent": [
             {
                 **row,

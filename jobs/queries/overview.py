@@ -17,10 +17,13 @@ COUNTED_TO: Final = 10_000
 
 ENDED_WITHIN: Final = timedelta(hours=24)
 
+# The newest of either kind stand for all where there are more than are counted.
 JOBS = """
-select status, count(*)::int as jobs from job where finished_at is null group by status
+select status, count(*)::int as jobs from (select status from job where finished_at is null
+    order by created_at desc limit %(most)s) open group by status
 union all
-select status, count(*)::int from job where finished_at > %(since)s group by status
+select status, count(*)::int from (select status from job where finished_at > %(since)s
+    order by finished_at desc limit %(most)s) ended group by status
 """
 
 DEAD_LETTERS = """
@@ -32,11 +35,11 @@ select (select count(*)::int from (select 1 from dead_letter limit %(most)s) x) 
         group by error_code) g), '[]'::json)::text as causes
 """
 
-# Only jobs that are open or ended today can have used anything today; the ledger's key finds
-# their calls.
+# Only jobs that have started, and are open or ended today, can have used anything today; the
+# ledger's key finds their calls.
 SPENT = """
 with today as materialized (
-    select id, tenant_id from job where finished_at is null
+    select id, tenant_id from job where finished_at is null and started_at is not null
     union all select id, tenant_id from job where finished_at >= %(midnight)s
 )
 select n.name as tenant, sum(u.input_tokens)::bigint as input_tokens,
@@ -68,8 +71,11 @@ def changed_last(*, jobs: int) -> list[int]:
 
 
 def jobs_by_status(*, now: datetime) -> dict[str, int]:
-    """Return how many jobs are open, and how many ended in 24 hours, by status; 0 included."""
-    rows = select(JOBS, {"since": now - ENDED_WITHIN})
+    """Return how many jobs are open, and how many ended in 24 hours, by status; 0 included.
+
+    Either kind is counted to 10,001 in all.
+    """
+    rows = select(JOBS, {"since": now - ENDED_WITHIN, "most": COUNTED_TO + 1})
     found = {row["status"]: row["jobs"] for row in rows}
     return {status.value: found.get(status.value, 0) for status in JobStatus}
 

@@ -107,6 +107,7 @@ def test_slots_are_squares_and_a_lost_or_draining_worker_is_told_apart(console):
 def test_today_is_added_up_by_tenant_the_dearest_first(console):
     for owner, cost in (("acme", 1), ("globex", 3)):
         job = submit_echo(1, owner=owner)
+        register().claim(1)
         UsageEntry.objects.create(
             task_id=job.pk << 20 | 1,
             epoch=1,

@@ -18,6 +18,7 @@ from jobs.queries.dead_letters import DeadLetterFilter, list_causes, list_dead_l
 from jobs.queries.metrics import scrape
 from jobs.transitions import burials
 from jobs.transitions.sql import execute, fetch
+from tests.integration.console import operator, page
 from tests.integration.scenario import register, submit_echo, tenant
 
 JOBS = 20
@@ -129,6 +130,16 @@ def scrape_seconds() -> float:
     return min(took)
 
 
+def statements_of_the_console(job: int) -> list[str]:
+    """Everything that the pages of operators read; ``job`` is a large one."""
+    console = operator()
+    addresses = ("", "figures/", "queues/", "jobs/job/", f"jobs/job/job-{job}/", "jobs/worker/")
+    with CaptureQueriesContext(connection) as queries:
+        for address in addresses:
+            page(console, f"/admin/{address}")
+    return [query["sql"] for query in queries.captured_queries]
+
+
 def hot_statements() -> list[str]:
     """Everything that a worker's cycle and the controllers' passes run."""
     worker = register()
@@ -155,6 +166,7 @@ def test_no_hot_statement_scans_a_table_with_a_million_queued_tasks():
     execute("analyze")
     assert before + scans_of_large_tables(hot_statements()) == []
     assert scans_of_large_tables(statements_of_a_scrape()) == []
+    assert scans_of_large_tables(statements_of_the_console(template.pk + 1)) == []
     assert scrape_seconds() <= SCRAPE_SECONDS
 
 
