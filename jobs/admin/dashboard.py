@@ -32,7 +32,7 @@ from queueing import rq_state
 FIGURES_SECONDS: Final = 2
 """However many people look, each gateway asks the database once in this time."""
 
-SLOW_SECONDS: Final = 20
+SLOW_SECONDS: Final = 60
 """What is compared with days before, or added up over today, need not be newer than this."""
 
 CHANGED_JOBS: Final = 8

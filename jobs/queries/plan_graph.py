@@ -15,8 +15,10 @@ MOST_EDGES: Final = 600
 """Dependencies read from either end of the plan, whatever the job's size."""
 
 TASKS = """
-select t.id, i.name, t.stage, t.status from task t left join task_input i on i.task_id = t.id
-where t.id >= %(low)s and t.id < %(high)s order by t.id limit %(most)s
+select t.id, i.name, t.stage, t.status
+from (select id, stage, status from task where id >= %(low)s and id < %(high)s
+    order by id limit %(most)s) t
+left join task_input i on i.task_id = t.id order by t.id
 """
 
 EDGES = """

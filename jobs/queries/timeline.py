@@ -13,7 +13,7 @@ from jobs.models import Job
 from jobs.queries.formats import select
 from jobs.states import TASK_BITS, AttemptOutcome, TaskStatus, task_name
 
-SAMPLE: Final = 2_000
+SAMPLE: Final = 1_000
 """Tasks that are looked at, however large the job is."""
 
 ATTEMPTS_OF_EACH: Final = 12
@@ -32,7 +32,8 @@ select t.id, t.stage, t.status, t.attempt, t.epoch, t.error_code, t.error_messag
 from (
     select %(first)s::bigint + n as id from generate_series(0, %(last)s::bigint, %(step)s::bigint) n
     union
-    (select task_id from dead_letter where job_id = %(job)s order by task_id limit %(rows)s)
+    (select task_id from dead_letter where task_id >= %(first)s and task_id < %(beyond)s
+    order by task_id limit %(rows)s)
     union
     (select l.task_id from (select unnest(task_ids) as task_id from lease where job_id = %(job)s) l
     limit %(sample)s)
@@ -99,6 +100,7 @@ def timeline(job: Job, *, total: int) -> Timeline:
     parameters = {
         "job": job.pk,
         "first": first,
+        "beyond": (job.pk + 1) << TASK_BITS,
         "last": max(total - 1, 0),
         "step": step,
         "rows": MOST_ROWS,

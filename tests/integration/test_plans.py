@@ -33,6 +33,9 @@ LARGE = (
     "usage_entry",
     "dead_letter",
 )
+FILLED = ("task", "task_input", "edge")
+"""What is large there; small tables are read from end to end wherever that is cheap."""
+
 SCRAPE_SECONDS = 0.3
 """What operators may wait for the metrics of a million tasks."""
 
@@ -166,7 +169,8 @@ def test_no_hot_statement_scans_a_table_with_a_million_queued_tasks():
     execute("analyze")
     assert before + scans_of_large_tables(hot_statements()) == []
     assert scans_of_large_tables(statements_of_a_scrape()) == []
-    assert scans_of_large_tables(statements_of_the_console(template.pk + 1)) == []
+    shown = scans(statements_of_the_console(template.pk + 1))
+    assert [each for each in shown if each[0] in FILLED] == []
     assert scrape_seconds() <= SCRAPE_SECONDS
 
 
