@@ -28,6 +28,8 @@ from queueing.rq_client import queue_name
 MAX_OUTCOMES = 1_000
 MAX_HELD = 10_000
 MAX_SLOTS = 1_024
+MAX_NAMES = 1_000
+"""Kinds, and models, that one agent may name: each of its claims compares with all of them."""
 MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+", re.ASCII)
 MAX_TICKETS = 2**53
 """Beyond it the sums, which are floating point, would not count by one."""
@@ -178,6 +180,8 @@ def _registration(request: worker_pb2.RegisterRequest, context: Any) -> fleet.Re
         raise InvalidRequest.field("incarnation", "must be a UUID") from None
     if not TENANT_NAME.fullmatch(request.pool):
         raise InvalidRequest.field("pool", "must be letters a-z, digits and '-', at most 63")
+    _between("kinds", len(request.kinds), 0, MAX_NAMES)
+    _between("models", len(request.models), 0, MAX_NAMES)
     return fleet.Registration(
         incarnation=incarnation,
         token_fingerprint=context.actor.token_digest,

@@ -53,6 +53,8 @@ def test_a_heartbeat_is_bounded(channel, monkeypatch):
         {"pool": "x" * 64},
         {"slots": 1_025},
         {"slots": -1},
+        {"kinds": ["echo"] * (worker_service.MAX_NAMES + 1)},
+        {"models": ["m"] * (worker_service.MAX_NAMES + 1)},
     ],
 )
 def test_a_registration_that_cannot_be_is_refused(channel, fields):
