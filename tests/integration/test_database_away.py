@@ -29,7 +29,15 @@ def console() -> Client:
 
 
 @pytest.mark.parametrize(
-    "address", ["/admin/", "/admin/figures/", "/admin/jobs/job/", "/admin/jobs/job/1/"]
+    "address",
+    [
+        "/admin/",
+        "/admin/figures/",
+        "/admin/queues/",
+        "/admin/rq/",
+        "/admin/jobs/job/",
+        "/admin/jobs/job/1/",
+    ],
 )
 def test_the_console_says_so_and_looks_again(console: Client, away: None, address: str):
     answer = console.get(address)
