@@ -214,6 +214,18 @@ def test_prune_forgets_old_keys():
     assert document("prune")["keys"] == 1
 
 
+def test_prune_forgets_keys_batch_by_batch(monkeypatch):
+    monkeypatch.setattr("jobs.actions.retention.KEYS_PER_PASS", 2)
+    job = submit_echo(1)
+    execute(
+        "insert into idempotency_record (tenant_id, key, request_sha256, job_id, created_at) "
+        "select %s, n::text, 'x', %s, now() - interval '25 hours' from generate_series(1, 5) n",
+        (job.tenant_id, job.pk),
+    )
+    told = document("prune")
+    assert (told["keys"], told["batches"]) == (5, 3)
+
+
 def test_without_anything_to_delete_prune_leaves_no_entry():
     submit_echo(1)
     assert document("prune")["batches"] == 0
