@@ -20,11 +20,13 @@ from jobs.states import TASK_ENDS
 from jobs.transitions.sql import execute, fetch
 from tests.integration.job_model import JobModel, events_of_operators
 from tests.integration.reports import Outcome, report_of
-from tests.integration.scenario import LEASE_SECONDS, Hand, register, submit_job, tenant
+from tests.integration.scenario import Hand, register, submit_job, tenant
 from tests.integration.task_model import TASK_BITS, Share, TaskModel
 
 WORKERS = 3
 BOBS_LIMIT = 3
+LEASE_SECONDS = 3_600.0
+"""No lease runs out by itself, however slow the machine is: the rules say when."""
 ALICES_WORKER = 2
 """Works for alice alone; the others for everybody."""
 
@@ -52,7 +54,8 @@ class Machine(RuleBasedStateMachine):
         self.hands = [self.newcomer(number) for number in range(WORKERS)]
 
     def newcomer(self, number: int) -> Hand:
-        return register(owner="alice" if number == ALICES_WORKER else None)
+        owner = "alice" if number == ALICES_WORKER else None
+        return register(owner=owner, lease_seconds=LEASE_SECONDS)
 
     def replace(self, number: int) -> None:
         """An incarnation is over; its process starts anew."""

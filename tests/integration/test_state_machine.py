@@ -181,7 +181,11 @@ class Fabric(Machine):
         """A machine is lost: its leases run out, and the incarnation is over."""
         lost = self.hands[worker].worker.pk
         execute("update lease set expires_at = now() - interval '1 day' where owner = %s", (lost,))
-        execute("update worker set heartbeat_at = now() - interval '1 day' where id = %s", (lost,))
+        execute(
+            "update worker set heartbeat_at = case when id = %s then now() - interval '1 day' "
+            "else clock_timestamp() end",
+            (lost,),
+        )
         reaper.Reaper().one_pass()
         keeper.Keeper().one_pass()
         self.model.lost([s.task for s in self.model.held.values() if s.owner == lost])
