@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import msgspec
 from django.http import HttpResponse, HttpResponseBase
 from rest_framework.request import Request
 
 from jobs.api.base import ApiView, answer, now
 from jobs.api.operation import Answer, Operation
 from jobs.api.query import Choice
-from jobs.api.streams import in_pieces
+from jobs.api.streams import CUT, in_pieces
 from jobs.queries.lookup import find_job
 from jobs.queries.rendering.html import POLICY, render_html
 from jobs.queries.rendering.markdown import render_markdown
@@ -18,6 +19,7 @@ from jobs.queries.report import report_document
 from jobs.queries.results import result_lines
 from jobs.states import job_name
 
+CUT_LINE = msgspec.json.encode({"error": {"code": "unavailable", "message": CUT}}) + b"\n"
 FORMATS = ("json", "markdown", "html")
 
 
@@ -65,7 +67,9 @@ class ResultsView(ApiView):
     def get(self, request: Request, job: str) -> HttpResponseBase:
         """Stream the results; nothing is held in memory but one page."""
         found = find_job(job, self.actor, private=True)
-        response = in_pieces(result_lines(found), "application/x-ndjson; charset=utf-8")
+        response = in_pieces(
+            result_lines(found), "application/x-ndjson; charset=utf-8", cut=CUT_LINE
+        )
         name = f"{job_name(found.pk)}-results.jsonl"
         response["Content-Disposition"] = f'attachment; filename="{name}"'
         response["X-Content-Type-Options"] = "nosniff"

@@ -5,6 +5,7 @@ So that slow readers cannot take all of them, there are only so many places.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator
 from itertools import chain
@@ -21,6 +22,11 @@ WHOLE_BYTES: Final = 2**20
 """Up to this size an answer is handed to the server at once and holds nothing."""
 
 RETRY_AFTER_SECONDS: Final = 5
+
+
+CUT: Final = "The answer ends here before its end; ask again."
+
+logger = logging.getLogger(__name__)
 
 
 class Places:
@@ -47,10 +53,15 @@ DOWNLOADS: Final = Places(
 
 
 class Download:
-    """The pieces of a large answer; `close` gives its place back, also when it was never begun."""
+    """The pieces of a large answer; `close` gives its place back, also when it was never begun.
 
-    def __init__(self, pieces: Iterator[bytes]) -> None:
+    The server ends an answer in chunks like a whole one when its pieces break off. `cut` is what
+    then comes last, so that the reader can tell; an answer with a Content-Length needs none.
+    """
+
+    def __init__(self, pieces: Iterator[bytes], cut: bytes = b"") -> None:
         self._pieces = pieces
+        self._cut = cut
         self._lock = threading.Lock()
         self._held = True
         DOWNLOADS.take()
@@ -58,6 +69,11 @@ class Download:
     def __iter__(self) -> Iterator[bytes]:
         try:
             yield from self._pieces
+        except Exception:
+            if not self._cut:
+                raise
+            logger.exception("a download broke off")
+            yield self._cut
         finally:
             self.close()
 
@@ -69,10 +85,11 @@ class Download:
             DOWNLOADS.give_back()
 
 
-def in_pieces(pieces: Iterator[bytes], content_type: str) -> HttpResponseBase:
+def in_pieces(pieces: Iterator[bytes], content_type: str, *, cut: bytes = b"") -> HttpResponseBase:
     """Answer with these pieces: whole while they are few, else as a download with a place.
 
-    Raises Unavailable when there is no place for it.
+    `cut` ends one that breaks off, see `Download`. Raises Unavailable when there is no place for
+    it, and whatever the first pieces raise.
     """
     first: list[bytes] = []
     size = 0
@@ -80,5 +97,7 @@ def in_pieces(pieces: Iterator[bytes], content_type: str) -> HttpResponseBase:
         first.append(piece)
         size += len(piece)
         if size > WHOLE_BYTES:
-            return StreamingHttpResponse(Download(chain(first, pieces)), content_type=content_type)
+            return StreamingHttpResponse(
+                Download(chain(first, pieces), cut), content_type=content_type
+            )
     return HttpResponse(b"".join(first), content_type=content_type)

@@ -6,14 +6,15 @@ import json
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 
 from audit import checks, recorder
 from audit.chain import Entry, digest
 from audit.events import Action, Door, Origin, Result
+from audit.export import AuditFilter, newest_first
 from audit.models import AuditEntry
-from jobs.api import operator_shapes
+from jobs.api import operator_shapes, streams
 from tests.integration.audit_log import stored, tamper, write
 from tests.integration.gateway import TOKENS, Gateway, checked, problem
 
@@ -41,8 +42,7 @@ def numbers(gateway, query=""):
 
 
 def rows(response):
-    text = b"".join(response.streaming_content).decode()
-    return list(csv.reader(io.StringIO(text, newline="")))
+    return list(csv.reader(io.StringIO(response.getvalue().decode(), newline="")))
 
 
 def test_entries_are_listed_newest_first_page_by_page(olga):
@@ -130,6 +130,7 @@ class TestCsv:
 
     def test_without_a_limit_it_is_all_of_them_a_page_in_memory_at_a_time(self, olga, monkeypatch):
         monkeypatch.setattr("audit.export.PAGE", 2)
+        monkeypatch.setattr(streams, "WHOLE_BYTES", 0)
         write(5)
         with CaptureQueriesContext(connection) as queries:
             stream = iter(olga.get(ADDRESS + "?format=csv").streaming_content)
@@ -138,8 +139,28 @@ class TestCsv:
         assert sum("audit_entry" in query["sql"] for query in queries.captured_queries) == 1
         assert len(list(stream)) == 4
 
+    def test_a_database_that_is_away_is_told_and_no_log_without_entries(self, olga, monkeypatch):
+        def away(*_arguments, **_more):
+            raise OperationalError("no connection")
+            yield
+
+        monkeypatch.setattr("jobs.api.audit.newest_first", away)
+        assert olga.get(ADDRESS + "?format=csv").status_code == 503
+
+    def test_one_that_goes_away_in_the_middle_leaves_a_line_that_says_so(self, olga, monkeypatch):
+        def breaks(*_arguments, **_more):
+            yield from newest_first(AuditFilter())
+            raise OperationalError("no connection")
+
+        write(1)
+        monkeypatch.setattr(streams, "WHOLE_BYTES", 0)
+        monkeypatch.setattr("jobs.api.audit.newest_first", breaks)
+        told = rows(olga.get(ADDRESS + "?format=csv"))
+        assert [row[0] for row in told] == ["number", "1", streams.CUT]
+
     def test_entries_that_come_meanwhile_are_not_in_it(self, olga, monkeypatch):
         monkeypatch.setattr("audit.export.PAGE", 2)
+        monkeypatch.setattr(streams, "WHOLE_BYTES", 0)
         write(3)
         stream = iter(olga.get(ADDRESS + "?format=csv").streaming_content)
         lines = [next(stream), next(stream)]
@@ -180,7 +201,7 @@ class TestStatus:
 def test_reading_the_log_leaves_no_entry(olga):
     write()
     listed(olga)
-    list(olga.get(ADDRESS + "?format=csv").streaming_content)
+    rows(olga.get(ADDRESS + "?format=csv"))
     assert AuditEntry.objects.count() == 1
 
 

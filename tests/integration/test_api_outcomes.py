@@ -5,10 +5,12 @@ import json
 import re
 
 import pytest
+from django.db import OperationalError
 from django.utils import timezone
 
-from jobs.api import shapes
+from jobs.api import shapes, streams
 from jobs.models import Artifact, ArtifactChunk, Task
+from jobs.queries.results import result_lines
 from tests.integration.gateway import Gateway, checked, pipeline
 from tests.integration.scenario import register
 
@@ -39,6 +41,21 @@ def work_through(hand, results=None, failing=()):
 def lines(gateway, job):
     response = gateway.get(f"/v1/jobs/{job['id']}/results")
     return [json.loads(line) for line in response.getvalue().splitlines()]
+
+
+def test_results_that_break_off_end_with_a_line_that_says_so(gateway, hand, monkeypatch):
+    def breaks(job):
+        yield from result_lines(job)
+        raise OperationalError("no connection")
+
+    job = gateway.submit(**pipeline("a"))
+    work_through(hand)
+    monkeypatch.setattr("jobs.api.report.result_lines", breaks)
+    assert gateway.get(f"/v1/jobs/{job['id']}/results").status_code == 503
+    monkeypatch.setattr(streams, "WHOLE_BYTES", 0)
+    first, last = lines(gateway, job)
+    assert first["name"] == "a"
+    assert last == {"error": {"code": "unavailable", "message": streams.CUT}}
 
 
 def test_a_running_task_shows_its_worker_and_its_open_attempt(gateway, hand):

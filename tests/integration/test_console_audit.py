@@ -40,7 +40,7 @@ def numbers(html):
 def rows(console, query=""):
     response = console.get(f"{LIST}csv/{query}")
     assert response.status_code == 200
-    return list(csv.DictReader(io.StringIO(b"".join(response.streaming_content).decode())))
+    return list(csv.DictReader(io.StringIO(response.getvalue().decode())))
 
 
 def test_an_entry_is_shown_with_who_what_how_and_why(console):
