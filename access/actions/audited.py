@@ -1,11 +1,17 @@
-"""Security actions go into the audit log, done or refused, whichever door they came through."""
+"""What operators do goes into the audit log, whichever door it came through: one entry a request.
+
+An action names what it is about as a `Trail`, runs inside `audited`, and calls `Trail.done` as the
+last step of the transaction that changes something. What is refused or fails is recorded by
+`audited` itself, in a transaction of its own. Actions here and in ``jobs`` are recorded by this.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeVar
 
 from django.db import transaction
 
@@ -18,18 +24,34 @@ from faultpoints import reach
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Trail:
-    """One request: what is done to what, by whom. ``target`` and ``tenant`` are names."""
+    """One request: who asks, through which door, about what.
+
+    ``target`` is what users call the object, ``tenant`` whose it is; ``details`` go into whichever
+    entry is written. All three may be filled in while the action finds them out.
+    """
 
     action: Action
-    target: str
     actor: Actor
     origin: Origin
+    target: str = ""
     tenant: str = ""
+    details: dict[str, Detail] = field(default_factory=dict)
 
-    def record(self, result: Result, details: Mapping[str, Detail]) -> int:
-        """Append the entry; the last step of the transaction that does what it tells."""
+    def done(self, *, result: Result = Result.OK, **details: Detail) -> int:
+        """Record that something was changed; the last step of the transaction that changes it.
+
+        Returns the entry's number.
+        """
+        return self._record(result, details)
+
+    @transaction.atomic
+    def ended(self, result: Result, code: str) -> None:
+        """Record a request that changed nothing, in a transaction of its own."""
+        self._record(result, {"code": code})
+
+    def _record(self, result: Result, details: dict[str, Detail]) -> int:
         if result == Result.OK:
             reach("action.after_update_before_audit")
         return record(
@@ -40,34 +62,53 @@ class Trail:
             target=self.target,
             tenant=self.tenant,
             reason=self.origin.reason,
-            details=details,
+            details={**self.details, **details},
         )
 
 
-@contextmanager
-def audited(trail: Trail) -> Iterator[Trail]:
-    """Run the checks and the transaction of an operator's request; a refusal is recorded too.
+class Verdict(NamedTuple):
+    """What an exception means: its stable code, and whether a rule refused the request."""
 
-    Raises NotAllowed for callers who are no operators. The caller records what was done inside
-    its own transaction.
+    code: str
+    refused: bool
+
+
+T = TypeVar("T", bound=Trail)
+
+
+def of_access(error: Exception) -> Verdict:
+    """Return what the gatekeepers' own exceptions mean; everything else is a fault."""
+    if isinstance(error, AccessError):
+        return Verdict(error.code, refused=True)
+    return Verdict("internal", refused=False)
+
+
+def require_operator(actor: Actor) -> None:
+    """Raise NotAllowed for callers who are no operators."""
+    if not actor.may(OPERATOR):
+        raise NotAllowed("This needs the scope operator.")
+
+
+@contextmanager
+def audited(trail: T, judge: Callable[[Exception], Verdict] = of_access) -> Iterator[T]:
+    """Run the checks and the transaction of one request; what they raise is recorded, then raised.
+
+    The caller calls `Trail.done` inside its transaction, and only when that changed something.
+    ``judge`` knows the exceptions that can come.
     """
     try:
-        if not trail.actor.may(OPERATOR):
-            raise NotAllowed("This needs the scope operator.")
         yield trail
-    except AccessError as error:
-        with transaction.atomic():
-            trail.record(Result.REFUSED, {"code": error.code})
-        raise
-    except Exception:
-        _record_fault(trail)
+    except Exception as error:
+        _record_end(trail, judge(error))
         raise
 
 
-def _record_fault(trail: Trail) -> None:
+def _record_end(trail: Trail, verdict: Verdict) -> None:
+    if verdict.refused:
+        trail.ended(Result.REFUSED, verdict.code)
+        return
     try:
-        with transaction.atomic():
-            trail.record(Result.ERROR, {"code": "internal"})
+        trail.ended(Result.ERROR, verdict.code)
     except Exception:
         # Mostly the database is the fault itself, and the caller has to hear of that.
         log.exception("a failed %s of %s is not in the audit log", trail.action, trail.target)

@@ -6,12 +6,12 @@ from typing import Final
 
 from django.db import transaction
 
-from access.actions.audited import Trail, audited
+from access.actions.audited import Trail, audited, require_operator
 from access.actors import Actor
 from access.errors import AlreadyThere, BadField
 from access.models import Tenant
 from access.scopes import NAME_RULE, TENANT_NAME
-from audit.events import INTERNAL, Action, Origin, Result
+from audit.events import INTERNAL, Action, Origin
 
 DEFAULT_WEIGHT: Final = 100
 """One share; a tenant that is made by its first request gets the same."""
@@ -33,8 +33,9 @@ def create_tenant(
     Raises BadField, AlreadyThere, and NotAllowed for callers who are no operators.
     """
     named = name if TENANT_NAME.fullmatch(name) else ""
-    trail = Trail(Action.TENANT_CREATE, named, actor, origin, named)
+    trail = Trail(Action.TENANT_CREATE, actor, origin, named, named)
     with audited(trail):
+        require_operator(actor)
         _check(name, weight, max_running_tasks)
         return _insert(trail, name, weight, max_running_tasks)
 
@@ -46,8 +47,10 @@ def _insert(trail: Trail, name: str, weight: int, most: int | None) -> Tenant:
     )
     if not made:
         raise AlreadyThere(f"There is a tenant called {name} already; nothing was changed.")
-    limit = {} if most is None else {"max_running_tasks": most}
-    trail.record(Result.OK, {"weight": weight, **limit})
+    trail.details["weight"] = weight
+    if most is not None:
+        trail.details["max_running_tasks"] = most
+    trail.done()
     return tenant
 
 

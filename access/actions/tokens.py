@@ -9,14 +9,14 @@ from typing import Final
 
 from django.db import transaction
 
-from access.actions.audited import Trail, audited
+from access.actions.audited import Trail, audited, require_operator
 from access.actors import WORKER, Actor
 from access.errors import AlreadyThere, BadField
 from access.models import ApiToken
 from access.queries import find_token
 from access.scopes import NAME_RULE, TENANT_NAME, checked_scopes, only_tenant
 from access.token_text import SHAPE, digest_of, new_token, shown_part
-from audit.events import INTERNAL, Action, Origin, Result
+from audit.events import INTERNAL, Action, Origin
 
 DESCRIPTION_CHARACTERS: Final = 200
 MOST_REQUESTS: Final = 1_000_000
@@ -51,8 +51,9 @@ def create_token(
     """
     scopes = list(wish.scopes)
     named = wish.name if TENANT_NAME.fullmatch(wish.name) else ""
-    trail = Trail(Action.TOKEN_CREATE, named, actor, origin, only_tenant(scopes))
+    trail = Trail(Action.TOKEN_CREATE, actor, origin, named, only_tenant(scopes))
     with audited(trail):
+        require_operator(actor)
         checked = _checked(wish, scopes, now)
         return _insert(trail, wish, checked, now)
 
@@ -76,9 +77,7 @@ def _insert(trail: Trail, wish: TokenWish, scopes: list[str], now: datetime) -> 
     if not made:
         raise _taken(wish.name)
     expiry = row.expires_at.isoformat() if row.expires_at else "never"
-    trail.record(
-        Result.OK, {"prefix": row.prefix, "scopes": "|".join(scopes), "expires_at": expiry}
-    )
+    trail.done(prefix=row.prefix, scopes="|".join(scopes), expires_at=expiry)
     return NewToken(row, secret)
 
 
@@ -90,11 +89,12 @@ def revoke_token(
     ``identifier`` is its name, the beginning that lists show, or the token itself. Raises
     NoSuchToken, and NotAllowed for callers who are no operators.
     """
-    trail = Trail(Action.TOKEN_REVOKE, _recordable(identifier), actor, origin)
+    trail = Trail(Action.TOKEN_REVOKE, actor, origin, _recordable(identifier))
     with audited(trail):
+        require_operator(actor)
         found = find_token(identifier)
-        told = Trail(Action.TOKEN_REVOKE, found.name, actor, origin, only_tenant(found.scopes))
-        _revoke(told, found, now)
+        trail.target, trail.tenant = found.name, only_tenant(found.scopes)
+        _revoke(trail, found, now)
         found.refresh_from_db()
         return found
 
@@ -102,7 +102,7 @@ def revoke_token(
 @transaction.atomic
 def _revoke(trail: Trail, token: ApiToken, now: datetime) -> None:
     if ApiToken.objects.filter(pk=token.pk, revoked_at=None).update(revoked_at=now):
-        trail.record(Result.OK, {"prefix": token.prefix})
+        trail.done(prefix=token.prefix)
 
 
 def _recordable(identifier: str) -> str:

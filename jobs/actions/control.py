@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from functools import partial
 
+from access.actions.audited import audited
 from access.actors import Actor
 from audit.events import INTERNAL, Action, Origin
 from jobs.actions import reopen
-from jobs.actions.audited import JobTrail, audited
 from jobs.actions.finish import end_jobs_without_open_tasks, finish_shares
+from jobs.actions.trails import JobTrail, verdict
 from jobs.actions.transactions import (
     in_brief_transaction,
     in_transaction,
@@ -32,7 +33,7 @@ def cancel_job(*, job_id: int, actor: Actor, origin: Origin = INTERNAL) -> None:
 
     The flag is committed first and without any task's lock; tasks follow in chunks.
     """
-    with audited(JobTrail(Action.JOB_CANCEL, actor, origin, job_id)) as trail:
+    with audited(JobTrail(Action.JOB_CANCEL, actor, origin, job_id), verdict) as trail:
         _existing(job_id)
         _request_cancel(trail)
     close = partial(close_tasks, job_id, code="cancelled", message="The job was cancelled.")
@@ -104,7 +105,7 @@ def suspend_job(*, job_id: int, actor: Actor, origin: Origin = INTERNAL) -> None
 
     Raises StateConflict when the job has ended or is being cancelled.
     """
-    with audited(JobTrail(Action.JOB_SUSPEND, actor, origin, job_id)) as trail:
+    with audited(JobTrail(Action.JOB_SUSPEND, actor, origin, job_id), verdict) as trail:
         job = _existing(job_id)
         if job.finished_at or job.cancel_requested_at:
             raise StateConflict(f"{job} has ended or is ending; only an open job can be suspended")
@@ -130,7 +131,7 @@ def resume_job(*, job_id: int, actor: Actor, origin: Origin = INTERNAL) -> None:
 
     Raises StateConflict when the job has ended.
     """
-    with audited(JobTrail(Action.JOB_RESUME, actor, origin, job_id)) as trail:
+    with audited(JobTrail(Action.JOB_RESUME, actor, origin, job_id), verdict) as trail:
         job = _existing(job_id)
         if job.finished_at:
             raise StateConflict(f"{job} has ended; only an open job can be resumed")
@@ -150,7 +151,7 @@ def retry_job(*, job_id: int, actor: Actor, origin: Origin = INTERNAL) -> int:
 
     Raises StateConflict when the job was cancelled, or is failing at this moment.
     """
-    with audited(JobTrail(Action.JOB_RETRY, actor, origin, job_id)) as trail:
+    with audited(JobTrail(Action.JOB_RETRY, actor, origin, job_id), verdict) as trail:
         job = _existing(job_id)
         if job.status == JobStatus.CANCELLED or job.cancel_requested_at:
             raise StateConflict(f"{job} was cancelled; submit it again instead")

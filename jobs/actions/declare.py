@@ -11,11 +11,12 @@ from typing import Any, Final
 import msgspec
 from django.db.models import Model
 
+from access.actions.audited import Trail, audited
 from access.actors import Actor
 from access.models import Tenant
 from audit.events import INTERNAL, Action, Origin
 from audit.recorder import DETAIL_CHARACTERS, Detail
-from jobs.actions.audited import Trail, audited
+from jobs.actions.trails import verdict
 from jobs.actions.transactions import in_transaction
 from jobs.errors import PreconditionFailed
 from jobs.models import ModelEndpoint, Policy, PolicyRevision, Pool
@@ -73,7 +74,8 @@ def declare(
     Raises PreconditionFailed when it is not as the caller thinks.
     """
     tenant = name if kind == "tenants" else ""
-    with audited(Trail(ACTIONS[kind], actor, origin, target=name, tenant=tenant)) as trail:
+    trail = Trail(ACTIONS[kind], actor, origin, target=name, tenant=tenant)
+    with audited(trail, verdict):
         return _declare(kind, name, spec, condition, trail)
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from access.actions.audited import Trail, audited
 from access.actors import Actor
 from audit.events import INTERNAL, Action, Origin
-from jobs.actions.audited import Trail, audited
+from jobs.actions.trails import verdict
 from jobs.actions.transactions import in_transaction
 from jobs.errors import NotFound, StateConflict
 from jobs.states import WorkerState
@@ -17,7 +18,7 @@ def drain_worker(*, worker: int, actor: Actor, origin: Origin = INTERNAL) -> Non
     Asked again it changes nothing. Raises NotFound, or StateConflict when the worker has left.
     """
     trail = Trail(Action.WORKER_DRAIN, actor, origin, target=f"worker-{worker}")
-    with audited(trail):
+    with audited(trail, verdict):
         _drain(worker, trail)
 
 

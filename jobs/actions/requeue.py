@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
+from access.actions.audited import Trail, audited
 from access.actors import Actor
 from audit.events import INTERNAL, Action, Origin, Result
 from jobs.actions import idempotency, reopen, requeue_limits
-from jobs.actions.audited import Trail, audited
+from jobs.actions.trails import verdict
 from jobs.actions.transactions import in_transaction
 from jobs.planner.requeue import RequeueRequest, TaskReference, request_sha256
 from jobs.policies.reopening import obstacle
@@ -81,7 +82,7 @@ def requeue_dead_letters(
     )
     if request.cause:
         trail.target = trail.details["cause"] = request.cause
-    with audited(trail):
+    with audited(trail, verdict):
         done = _until_settled(_Call(request, trail, confirmation, key, sha256))
     for pool in sorted(done.pools):
         tickets.ring(pool)

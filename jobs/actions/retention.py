@@ -8,10 +8,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Final
 
+from access.actions.audited import Trail, audited
 from access.actors import Actor
 from access.models import Tenant
 from audit.events import INTERNAL, Action, Origin, Result
-from jobs.actions.audited import Trail, audited
+from jobs.actions.trails import verdict
 from jobs.actions.transactions import in_transaction
 from jobs.errors import InvalidRequest, NotFound
 from jobs.queries.retention import Amounts, kept_no_longer
@@ -81,7 +82,7 @@ def prune(wanted: Pruning, *, actor: Actor, origin: Origin = INTERNAL) -> Amount
     One transaction and, where something was deleted, one entry in the audit log. Of a tenant only
     jobs are pruned. Raises InvalidRequest and NotFound.
     """
-    with audited(_trail(wanted, actor, origin)) as trail:
+    with audited(_trail(wanted, actor, origin), verdict) as trail:
         tenant = _checked(wanted)
         trail.tenant = wanted.tenant
         return _prune(wanted, tenant, trail)
@@ -92,7 +93,7 @@ def try_pruning(wanted: Pruning, *, actor: Actor, origin: Origin = INTERNAL) -> 
 
     Leaves one entry with the result ``dry_run``. Raises InvalidRequest and NotFound.
     """
-    with audited(_trail(wanted, actor, origin)) as trail:
+    with audited(_trail(wanted, actor, origin), verdict) as trail:
         tenant = _checked(wanted)
         trail.tenant = wanted.tenant
         return _try(wanted, tenant, trail)

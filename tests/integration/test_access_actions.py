@@ -142,7 +142,7 @@ def test_without_its_entry_a_token_is_not_made(monkeypatch):
     def fails(*_):
         raise RuntimeError("the log is full")
 
-    monkeypatch.setattr(Trail, "record", fails)
+    monkeypatch.setattr(Trail, "_record", fails)
     with pytest.raises(RuntimeError):
         create()
     assert not ApiToken.objects.exists()

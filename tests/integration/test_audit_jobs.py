@@ -134,7 +134,7 @@ def test_what_fails_after_the_record_leaves_neither_change_nor_ok(failed, action
         if told["result"] == "ok":
             raise Killed
 
-    monkeypatch.setattr("jobs.actions.audited.record", record_and_fail)
+    monkeypatch.setattr("access.actions.audited.record", record_and_fail)
     with pytest.raises(Killed):
         action(failed)
     assert (reloaded(failed).status, statuses(failed), JobEvent.objects.count()) == before

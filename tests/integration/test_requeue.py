@@ -322,7 +322,7 @@ def test_what_fails_around_the_record_leaves_neither_requeue_nor_ok(monkeypatch,
         raise Killed
 
     job = buried()
-    monkeypatch.setattr("jobs.actions.audited.record", record_and_fail)
+    monkeypatch.setattr("access.actions.audited.record", record_and_fail)
     with pytest.raises(Killed):
         requeue(names(job))
     assert statuses(job) == ["DeadLettered"]

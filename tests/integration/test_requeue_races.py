@@ -12,7 +12,7 @@ from audit.integrity import verify_chain
 from audit.models import AuditEntry
 from jobs import integrity
 from jobs.actions import control
-from jobs.actions.audited import JobTrail
+from jobs.actions.trails import JobTrail
 from jobs.errors import DaefError, RateLimited, RequestInFlight
 from jobs.models import RequeueWindow, Task
 from jobs.policies import causes
