@@ -22,18 +22,22 @@ from jobs.admin.control import (
     require,
     staff_actor,
 )
+from jobs.admin.dead_letter_admin import REQUEUES
 from jobs.errors import DaefError, NotFound
 from jobs.models import Job
+from jobs.policies.causes import advice
 from jobs.queries.jobs import job_document
 from jobs.queries.lookup import find_job, task_of
 from jobs.queries.rendering.html import render_html
 from jobs.queries.report import report_document
 from jobs.queries.tasks import task_document
+from jobs.states import TaskStatus
 
 SEES_PAYLOADS: Final = "jobs.view_taskinput"
 """The permission to read what jobs were given and what they answered."""
 
 CONTROLS: Final = "jobs.change_job"
+SEES_DEAD_LETTERS: Final = "jobs.view_deadletter"
 
 REPORT_CSP: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
@@ -103,14 +107,17 @@ class JobAdmin(ReadOnlyAdmin):
         self.require_view(request)
         job = _found(identifier)
         try:
-            task = task_document(task_of(job, f"job-{job.pk}-{number}"), private=False)
+            key = task_of(job, f"job-{job.pk}-{number}")
+            task = task_document(key, private=False)
         except NotFound as error:
             raise Http404 from error
         context = {
             "job": job,
             "job_address": job_page.job_address(job),
             "task": task,
+            "events": job_page.task_history(job, key),
             "title": task["id"],
+            **_dead(request, task),
             "every_seconds": 0 if task["finished_at"] else self.every_seconds,
         }
         return self.answer(request, "console/poll_page.html", "console/task.html", context)
@@ -157,3 +164,13 @@ def _found(identifier: str) -> Job:
         return find_job(identifier, SYSTEM)
     except NotFound as error:
         raise Http404 from error
+
+
+def _dead(request: HttpRequest, task: dict[str, Any]) -> dict[str, Any]:
+    """What there is to say and to do about a dead letter."""
+    if task["status"] != TaskStatus.DEAD_LETTERED:
+        return {}
+    return {
+        "advice": advice(task["error"]["code"]),
+        "may_requeue": all(map(request.user.has_perm, (SEES_DEAD_LETTERS, REQUEUES))),
+    }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Final
 
+from django.db.models import QuerySet
 from django.http import QueryDict
 from django.urls import reverse
 
@@ -64,7 +65,15 @@ def _drawings(graph: Graph | None) -> dict[str, Any]:
 
 def events(job: Job) -> list[dict[str, Any]]:
     """Return the newest events, the newest first, with what they touched in words."""
-    rows = JobEvent.objects.filter(job_id=job.pk).order_by("-id")[:NEWEST_EVENTS]
+    return _events(JobEvent.objects.filter(job_id=job.pk))
+
+
+def task_history(job: Job, task: int) -> list[dict[str, Any]]:
+    """Return the newest events that touched a task, of every generation; the newest first."""
+    return _events(JobEvent.objects.filter(job_id=job.pk, task_ids__contains=[task]))
+
+
+def _events(found: QuerySet[JobEvent]) -> list[dict[str, Any]]:
     return [
         {
             "at": row.happened_at,
@@ -73,7 +82,7 @@ def events(job: Job) -> list[dict[str, Any]]:
             "tasks": _tasks_in_words(row.task_ids),
             "details": _details_in_words(row.details),
         }
-        for row in rows
+        for row in found.order_by("-id")[:NEWEST_EVENTS]
     ]
 
 

@@ -374,3 +374,16 @@ def test_a_failed_jobs_page_leads_to_its_dead_letters():
     page_of_job = f"/admin/jobs/job/job-{job.pk}/"
     assert address in page(operator(), page_of_job)
     assert address not in page(staff("jobs.view_job"), page_of_job)
+
+
+def test_a_dead_tasks_page_offers_to_requeue_it_and_shows_each_generation(console):
+    job = buried(2)
+    address = f"/admin/jobs/job/job-{job.pk}/tasks/1/"
+    assert 'name="task"' in page(console, address)
+    assert 'name="task"' not in page(staff("jobs.view_job"), address)
+    done(console, tried(console, task=names(job, 1)))
+    hand = register()
+    hand.fail(hand.claim(1))
+    shown = plain(page(console, address))
+    assert shown.index("Generation 1") < shown.index("Generation 2: opened again")
+    assert "Dead-lettered tasks opened again by user:operator" in shown
