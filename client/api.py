@@ -114,10 +114,16 @@ class Jobs:
         return self._transport.send("GET", path, params={"format": form}, headers=_ANYTHING).text
 
     def results(self, job: str) -> Iterator[str]:
-        """Lines of JSON, one per task in input order, read while they come."""
+        """Lines of JSON, one per task in input order, read while they come.
+
+        Raises Unreachable where the fabric could not go on in the middle.
+        """
         path = f"/v1/jobs/{_segment(job)}/results"
         with self._transport.stream(path, headers=_ANYTHING) as response:
-            yield from response.iter_lines()
+            for line in response.iter_lines():
+                if line.startswith(_BROKEN_OFF):
+                    raise Unreachable("The results ended before their end; ask for them again.")
+                yield line
 
     def explain(self, job: str) -> Document:
         """Why the job is where it is, and what would change that."""
@@ -243,6 +249,8 @@ class Files:
 
 
 _ANYTHING = {"Accept": "*/*"}
+_BROKEN_OFF = '{"error":'
+"""How the line of results begins that says there should be more; a task's begins with its id."""
 
 
 def _media_type(name: str) -> str:

@@ -198,3 +198,12 @@ def test_the_token_goes_as_bearer(door, client):
     door.tell("/v1/jobs", Answer({"items": []}))
     client.jobs.list()
     assert door.requests[0].headers["authorization"] == "Bearer secret"
+
+
+def test_results_that_broke_off_are_no_whole_results(door, client):
+    told = '{"task":"job-1-1","error":null}\n{"error":{"code":"unavailable","message":"More."}}\n'
+    door.tell("/v1/jobs/job-1/results", Answer(told))
+    lines = client.jobs.results("job-1")
+    assert next(lines).startswith('{"task":"job-1-1"')
+    with pytest.raises(Unreachable, match="ended before their end"):
+        next(lines)
