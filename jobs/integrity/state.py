@@ -22,6 +22,12 @@ STATE = (
             where t.status is distinct from 'Queued'""",
     ),
     Invariant(
+        "parked_suspended",
+        "Only tasks of suspended jobs are parked without a date.",
+        """select d.task_id from delayed d join job j on j.id = d.task_id >> 20
+        where d.due_at = 'infinity' and j.suspended_at is null""",
+    ),
+    Invariant(
         "running_leased",
         "A running task is in exactly one lease of its owner.",
         """with held as (select unnest(task_ids) as id, owner from lease)
@@ -59,10 +65,12 @@ STATE = (
     ),
     Invariant(
         "children_counted",
-        "A task knows how many tasks wait for it.",
+        "A task knows how many tasks wait for it; none does once what spawned it is to run again.",
         """select t.id from task t left join (
             select parent_id, count(*) as n from edge group by parent_id) e on e.parent_id = t.id
-        where t.fanout <> coalesce(e.n, 0)""",
+        where t.fanout <> coalesce(e.n, 0) and not (e.n is null and exists (
+            select 1 from task_input i where i.task_id = t.id
+                and right(i.name, length('~' || t.id)) = '~' || t.id))""",
     ),
     Invariant(
         "dead_letters_listed",

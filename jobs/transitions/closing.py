@@ -1,4 +1,4 @@
-"""Tasks of a job that is closing, suspended or resumed, in chunks that never wait for a lock."""
+"""Tasks of a job that is closing, suspended or resumed, in chunks that never wait for a task."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -31,16 +31,19 @@ select id from t
 """
 
 # A suspended job's queue entries are parked in `delayed` with no date, so that claims do not
-# stumble over them; resuming makes them due.
+# stumble over them; resuming makes them due. The job's row is locked against a resume at the same
+# time, which would not see what is parked here: nothing would ever make it due.
 PARK = """
-with x as materialized (
-    select r.ctid as address from job j cross join capability c cross join lateral (
+with j as materialized (
+    select id, pool_id, priority, tenant_id from job
+    where id = %(job)s and suspended_at is not null for share
+), x as materialized (
+    select r.ctid as address from j cross join capability c cross join lateral (
         select r.ctid from ready r
         where r.pool_id = j.pool_id and r.capability_id = c.id and r.priority = j.priority
             and r.tenant_id = j.tenant_id
             and r.task_id >= j.id << 20 and r.task_id < (j.id + 1) << 20
         limit %(chunk)s for update skip locked) r
-    where j.id = %(job)s and j.suspended_at is not null
 ), gone as (
     delete from ready where ctid = any(array(select address from x)) returning task_id
 )

@@ -28,6 +28,8 @@ pytestmark = pytest.mark.django_db
 DAMAGE = {
     "queued_once": "delete from ready where task_id = (select min(task_id) from ready)",
     "only_queued_waits": "update ready set priority = 100",
+    "parked_suspended": "insert into delayed (task_id, due_at) "
+    "select min(task_id), 'infinity' from ready",
     "running_leased": "update lease set task_ids = '{}'",
     "leased_running": "update lease set task_ids = task_ids || 12345::bigint",
     "waiting_counted": "update task set waiting = 2 where status = 'Blocked'",

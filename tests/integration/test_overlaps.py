@@ -3,12 +3,13 @@
 import pytest
 
 from access.actors import LOCAL_OPERATOR
-from jobs import integrity
+from jobs import integrity, ticketer
 from jobs.actions import control
 from jobs.actions.spawning import SpawnOrder
 from jobs.actions.transactions import in_transaction
 from jobs.errors import RequestInFlight, StateConflict
 from jobs.models import Job, Lease, Task
+from jobs.transitions import closing, jobs
 from jobs.transitions.sql import fetch
 from tests.integration.overlap import overlapping
 from tests.integration.scenario import (
@@ -152,3 +153,14 @@ def test_a_transaction_that_lost_a_deadlock_is_run_again():
     overlapping(straight, crosswise, then=cross_over)
     # More than twice where it comes back before the other one has taken what it waited for.
     assert len(tries) > 1
+
+
+@pytest.mark.parametrize("parked_first", [True, False])
+def test_tasks_that_are_parked_while_their_job_is_resumed_run_all_the_same(parked_first):
+    job = submit_echo(2)
+    jobs.suspend(job.pk, actor="")
+    park = lambda: closing.park(job.pk)  # noqa: E731
+    resume = lambda: control.resume_job(job_id=job.pk, actor=LOCAL_OPERATOR)  # noqa: E731
+    overlapping(*((park, resume) if parked_first else (resume, park)))
+    ticketer.move_due()
+    assert len(register().claim(2)) == 2
