@@ -53,10 +53,9 @@ def deploy_check(data: Path, **variables: str) -> subprocess.CompletedProcess[st
     production = {
         "DAEF_DATA_DIR": str(data),
         "DAEF_STORE": "postgres",
-        "DAEF_POSTGRES_DSN": "postgres://daef:secret@db.example.com:5432/daef",
+        "DAEF_POSTGRES_DSN": "postgres://daef:secret@db.example.com:5432/daef?sslmode=verify-full",
         "DAEF_QUEUE": "redis",
-        "DAEF_REDIS_ADDR": "redis.example.com:6379",
-        "DAEF_REDIS_PASSWORD": secrets.token_hex(16),
+        "DAEF_REDIS_ADDR": f"rediss://:{secrets.token_hex(16)}@redis.example.com:6379/0",
         "DAEF_API_TOKENS": f"{secrets.token_hex(32)}:tenant:default|operator",
         "DAEF_ALLOWED_HOSTS": NAME,
     }
@@ -68,6 +67,13 @@ def test_a_production_configuration_passes_the_deployment_check(tmp_path: Path):
     done = deploy_check(tmp_path)
     assert done.returncode == 0, done.stderr
     assert "WARNINGS" not in done.stdout + done.stderr
+
+
+def test_stores_in_the_clear_fail_a_strict_deployment_check(tmp_path: Path):
+    address = "postgres://daef:secret@db.example.com:5432/daef?sslmode=prefer"
+    done = deploy_check(tmp_path, DAEF_POSTGRES_DSN=address)
+    assert done.returncode == 1
+    assert "daef.W007" in done.stderr
 
 
 def test_the_deployment_check_tells_what_is_unsafe(tmp_path: Path):
