@@ -9,6 +9,7 @@ from jobs.actions.spawning import SpawnOrder
 from jobs.actions.transactions import in_transaction
 from jobs.errors import RequestInFlight, StateConflict
 from jobs.models import Job, Lease, Task
+from jobs.states import Reason
 from jobs.transitions import closing, jobs
 from jobs.transitions.sql import fetch
 from tests.integration.overlap import overlapping
@@ -164,3 +165,20 @@ def test_tasks_that_are_parked_while_their_job_is_resumed_run_all_the_same(parke
     overlapping(*((park, resume) if parked_first else (resume, park)))
     ticketer.move_due()
     assert len(register().claim(2)) == 2
+
+
+@pytest.mark.parametrize(
+    "ends",
+    [
+        lambda job: jobs.request_cancel(job, actor=""),
+        lambda job: jobs.fail(job, Reason.DEADLINE_EXCEEDED),
+    ],
+    ids=["cancelled", "failing"],
+)
+def test_a_job_that_begins_to_end_at_that_moment_is_not_suspended(ends):
+    job = submit_echo(1)
+    overlapping(
+        lambda: ends(job.pk),
+        lambda: control.suspend_job(job_id=job.pk, actor=LOCAL_OPERATOR),
+    )
+    assert reloaded(job).suspended_at is None

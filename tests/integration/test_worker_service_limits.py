@@ -6,6 +6,7 @@ import uuid
 import grpc
 import pytest
 
+from jobs.actions import artifacts
 from jobs.errors import PlanRefused
 from jobs.models import DeadLetter, Job, JobStage, ModelEndpoint, Task, TaskLog, UsageEntry, Worker
 from jobs.rpc import conversion, worker_service
@@ -247,3 +248,30 @@ def test_nul_in_what_an_agent_says_is_replaced(channel):
     letter = DeadLetter.objects.get()
     assert (letter.error_code, letter.error_message) == ("bro\ufffdken", "of \ufffd no use")
     assert UsageEntry.objects.values_list("endpoint", "model").get() == ("e\ufffd", "m\ufffd")
+
+
+def test_a_result_that_is_too_large_to_be_kept_with_its_task_is_rejected(channel):
+    submit_echo(1)
+    agent = Agent(channel)
+    (task,) = agent.claim()
+    (told,) = agent.settle(succeeded(task, f'"{"x" * 65_535}"')).results
+    assert told.status == worker_pb2.SETTLE_STATUS_REJECTED
+    assert "65536 bytes" in told.message
+
+
+def test_an_artifact_is_bounded(channel, monkeypatch):
+    monkeypatch.setattr(artifacts, "MAX_ARTIFACT_BYTES", 150_000)
+    submit_echo(1)
+    agent = Agent(channel)
+    (task,) = agent.claim()
+    assert agent.write(task, b"x" * 150_000)
+    code, _ = refusal(lambda: agent.write(task, b"x" * 150_001))
+    assert code == grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+def test_a_worker_that_is_gone_is_soon_refused_by_whoever_remembers_it(channel, monkeypatch):
+    monkeypatch.setattr(worker_service, "WORKER_CACHE_SECONDS", 0.0)
+    agent = Agent(channel)
+    assert agent.claim() == []
+    Worker.objects.update(state="Gone")
+    assert refusal(agent.claim) == (grpc.StatusCode.FAILED_PRECONDITION, "lease_not_held")
