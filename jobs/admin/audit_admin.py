@@ -44,7 +44,9 @@ class AuditEntryAdmin(ReadOnlyAdmin):
         page = audit_list.entry_page(int(identifier)) if known else None
         if page is None:
             raise Http404
-        return {**page, "details": json.loads(page["details"]), "title": f"Entry {identifier}"}
+        title = f"Entry {identifier}"
+        # An entry never changes: there is nothing to ask for again.
+        return {**page, "details": json.loads(page["details"]), "title": title, "every_seconds": 0}
 
     def csv_view(self, request: HttpRequest) -> HttpResponseBase:
         """Stream all entries of the view as CSV, as ``GET /v1/admin/audit?format=csv`` does."""

@@ -116,6 +116,7 @@ def test_cells_that_a_spreadsheet_would_run_are_neutralised(console):
 def test_an_entrys_page_shows_all_of_it_and_that_it_fits(console):
     write()
     write(details={"tasks": 3}, reason="why not", origin=Origin(Door.REST, "10.0.0.9", "req-1"))
+    assert "data-every" not in page(console, f"{LIST}2/")
     shown = plain(page(console, f"{LIST}2/"))
     for part in ("job_retry", "Tasks 3", "why not", "10.0.0.9", "req-1", "it follows entry 1"):
         assert part in shown
