@@ -70,8 +70,11 @@ class TaskModel:
         for task in tasks:
             assert task.id not in self.held, "a task was given out while it was held"
             self.attempts[task.id] = self.attempts.get(task.id, 0) + 1
-            assert task.attempt == self.attempts[task.id] <= self.rows[task.id].max_attempts
-            assert task.epoch > self.rows[task.id].epoch, "an epoch was used again"
+            # One that was added by what the same call settled was not seen before.
+            seen = self.rows.get(task.id)
+            most, epoch = (seen.max_attempts, seen.epoch) if seen else (task.max_attempts, 0)
+            assert task.attempt == self.attempts[task.id] <= most
+            assert task.epoch > epoch, "an epoch was used again"
             self.held[task.id] = Share(task.id, task.epoch, owner)
             self.history.append(self.held[task.id])
 
