@@ -8,6 +8,7 @@ from django.http import HttpResponseBase
 from tests.architecture.source import ROOT
 from tests.hostile import bodies
 from tests.integration.gateway import Gateway, problem, rows
+from tests.integration.scenario import register
 
 pytestmark = pytest.mark.django_db
 
@@ -16,7 +17,8 @@ TAKES_JSON = [
     (method, path)
     for path, methods in PATHS.items()
     for method, operation in methods.items()
-    if "application/json" in operation.get("requestBody", {}).get("content", {})
+    if (body := operation.get("requestBody", {})).get("required")
+    and "application/json" in body["content"]
 ]
 READS = [path for path, methods in PATHS.items() if "get" in methods and path.startswith("/v1/")]
 LISTS = [
@@ -58,6 +60,15 @@ def test_what_is_no_request_is_refused_at_every_door_that_takes_json(body):
         response = send(method, filled(path), body)
         assert problem(response, 400)["detail"]
     assert rows("job") == rows("tenant") == 0
+
+
+@pytest.mark.parametrize("body", bodies.ANY_DOOR.values(), ids=bodies.ANY_DOOR.keys())
+def test_what_is_no_request_drains_no_worker_though_a_body_may_be_left_out(body):
+    worker = register().worker
+    response = send("post", f"/v1/admin/workers/{worker.pk}/drain", body)
+    assert response.status_code == (400 if body else 200)
+    worker.refresh_from_db()
+    assert worker.state == ("Active" if body else "Draining")
 
 
 @pytest.mark.parametrize("content_type", [
