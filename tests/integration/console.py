@@ -50,3 +50,10 @@ def page(console, address):
 def plain(html):
     """What is read on a page."""
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html))
+
+
+def found(pattern: str, text: str) -> str:
+    """The first group of the pattern where it is first found."""
+    match = re.search(pattern, text, re.DOTALL)
+    assert match, f"there is no {pattern} in {text[:2_000]}"
+    return match[1]

@@ -3,6 +3,7 @@
 import html
 import json
 import re
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from jobs.actions.declare import Condition, declare, declared
 from jobs.admin.declared_fields import FIELDS, form_of, spec_of
 from jobs.planner.declarations import EndpointSettings, PoolSettings, TenantSettings
 from jobs.policies.policy import PolicySpec
-from tests.integration.console import operator, page, staff, text
+from tests.integration.console import found, operator, page, staff, text
 from tests.integration.scenario import register, submit_echo
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("sound_database")]
@@ -29,7 +30,7 @@ PERMISSIONS = {
     "tenants": ("access.view_tenant", "access.change_tenant"),
     "pools": ("jobs.view_pool", "jobs.change_pool"),
 }
-BEFORE = {
+BEFORE: dict[str, Any] = {
     "policies": PolicySpec(limit_usd=10.0),
     "endpoints": EndpointSettings(
         backend="openai", model_names=["large"], base_url="https://models.example/v1"
@@ -77,10 +78,17 @@ def make(kind, name="thing", spec=None):
     )
 
 
+def spec_now(kind) -> Any:
+    """The settings of the thing."""
+    thing = declared(kind, "thing")
+    assert thing is not None
+    return thing.spec
+
+
 def filled(shown):
     """What the form of a page would send as it is."""
     sent: dict[str, list[str]] = {}
-    form = re.search(r'<form method="post" class="fields".*?</form>', shown, re.DOTALL)[0]
+    form = found(r'(<form method="post" class="fields".*?</form>)', shown)
     for tag in re.findall(r"<input [^>]*>", form):
         field = dict(re.findall(r'([\w-]+)="([^"]*)"', tag))
         ticked = field.get("type") != "checkbox" or re.search(r"\bchecked\b", tag)
@@ -124,10 +132,10 @@ def test_an_object_is_changed_through_the_page_that_shows_the_difference(console
     address, sent, asked = edit(console, kind, **changes)
     assert asked.status_code == 200
     assert text(asked).count('class="now"') == 1
-    assert declared(kind, "thing").spec == BEFORE[kind]
+    assert spec_now(kind) == BEFORE[kind]
     done = confirm(console, address, sent)
     assert done["Location"] == f"{PAGES[kind]}thing/"
-    assert getattr(declared(kind, "thing").spec, field) == value
+    assert getattr(spec_now(kind), field) == value
     entry = AuditEntry.objects.latest("number")
     assert (entry.actor, entry.door, entry.reason) == ("user:operator", "console", "OPS-2291")
     assert json.loads(entry.details)["fields"] == field
@@ -162,7 +170,7 @@ def test_without_a_reason_nothing_is_changed(console, kind):
     make(kind)
     address, sent, _ = edit(console, kind, **CHANGES[kind][0])
     assert confirm(console, address, sent, reason="").status_code == 400
-    assert declared(kind, "thing").spec == BEFORE[kind]
+    assert spec_now(kind) == BEFORE[kind]
 
 
 def test_what_somebody_changed_meanwhile_is_shown_and_not_undone(console):
@@ -173,12 +181,12 @@ def test_what_somebody_changed_meanwhile_is_shown_and_not_undone(console):
     assert late.status_code == 409
     assert "Somebody changed it" in text(late)
     assert "no limit" in text(late)
-    assert declared("tenants", "thing").spec.max_running_tasks == 7
+    assert spec_now("tenants").max_running_tasks == 7
     assert entries()[-1] == ("tenant_put", "refused", "thing", "console", "OPS-2291")
-    state = re.search(r'name="state" value="([^"]+)"', text(late))[1]
+    state = found(r'name="state" value="([^"]+)"', text(late))
     done = confirm(console, address, {**sent, "state": html.unescape(state)})
     assert done.status_code == 302
-    assert declared("tenants", "thing").spec == TenantSettings(weight=300)
+    assert spec_now("tenants") == TenantSettings(weight=300)
 
 
 def test_of_two_who_make_the_same_name_the_second_is_told(console, monkeypatch):
@@ -194,7 +202,7 @@ def test_of_two_who_make_the_same_name_the_second_is_told(console, monkeypatch):
     monkeypatch.setattr("jobs.admin.declared_admin.declared", too_early)
     late = console.post(address, {**sent, "weight": "300"})
     assert late.status_code == 409
-    assert declared("tenants", "thing").spec == TenantSettings()
+    assert spec_now("tenants") == TenantSettings()
 
 
 @pytest.mark.parametrize(("kind", "changes", "field"), WRONG)
@@ -204,7 +212,7 @@ def test_what_cannot_be_used_is_said_beside_its_field(console, kind, changes, fi
     assert answered.status_code == 400
     assert f'aria-describedby="{field}-help" aria-invalid="true"' in text(answered)
     assert html.escape(changes[field].strip()) in text(answered)
-    assert declared(kind, "thing").spec == BEFORE[kind]
+    assert spec_now(kind) == BEFORE[kind]
 
 
 @every_kind
@@ -257,7 +265,7 @@ def test_a_forged_form_changes_nothing(console, kind):
     address, sent, _ = edit(console, kind, **CHANGES[kind][0])
     console.handler.enforce_csrf_checks = True
     assert confirm(console, address, sent).status_code == 403
-    assert declared(kind, "thing").spec == BEFORE[kind]
+    assert spec_now(kind) == BEFORE[kind]
 
 
 def test_what_was_declared_is_escaped(console):

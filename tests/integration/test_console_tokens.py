@@ -13,7 +13,7 @@ from django.utils import timezone
 from access.models import ApiToken, Tenant
 from access.token_text import SHAPE, digest_of
 from audit.models import AuditEntry
-from tests.integration.console import operator, page, staff, text
+from tests.integration.console import found, operator, page, staff, text
 from tests.integration.tokens import let_expire, make_token, revoke
 
 pytestmark = pytest.mark.django_db
@@ -97,7 +97,7 @@ def test_older_tokens_are_on_the_next_page(console):
     for number in range(51):
         make_token(f"t-{number}", "metrics")
     first = page(console, LIST)
-    older = re.search(r'href="(\?state=&amp;before=\d+)"', first)[1].replace("&amp;", "&")
+    older = found(r'href="(\?state=&amp;before=\d+)"', first).replace("&amp;", "&")
     assert ">t-0</a>" not in first
     assert ">t-0</a>" in page(console, LIST + older)
 
@@ -140,6 +140,7 @@ def test_a_token_is_made_through_the_confirm_page_and_works(console):
     token = ApiToken.objects.get()
     assert token.digest == digest_of(secret)
     assert (token.name, token.scopes, token.created_by) == ("ci", ["tenant:acme"], "user:operator")
+    assert token.expires_at
     assert timedelta(days=89) < token.expires_at - timezone.now() <= timedelta(days=90)
     told = entries()
     assert told == [

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from audit.models import AuditEntry
 from jobs.actions.artifacts import store_blob
+from jobs.actions.retention import prune
 from jobs.models import Artifact, Job, Pool, Task
 from jobs.transitions.sql import execute
 from tests.integration.scenario import register, submit_echo
@@ -253,11 +254,9 @@ def test_what_prune_cannot_do_is_refused_and_on_record(arguments, said):
 
 
 def test_prune_that_is_stopped_says_how_far_it_came(monkeypatch):
-    from jobs.management.commands import prune as command
-
     for _ in range(3):
         ended_job()
-    real, calls = command.prune, []
+    real, calls = prune, []
 
     def stopped(*args, **kwargs):
         calls.append(1)
@@ -265,7 +264,7 @@ def test_prune_that_is_stopped_says_how_far_it_came(monkeypatch):
             raise KeyboardInterrupt
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(command, "prune", stopped)
+    monkeypatch.setattr("jobs.management.commands.prune.prune", stopped)
     out = StringIO()
     with pytest.raises(CommandError, match="goes on") as end:
         call_command("prune", "--batch", "1", "--json", stdout=out, stderr=StringIO())

@@ -2,9 +2,11 @@
 
 import hashlib
 import uuid
+from typing import Any
 
 import grpc
 import pytest
+from google.protobuf.json_format import ParseDict
 
 from jobs.actions import artifacts
 from jobs.errors import PlanRefused
@@ -204,8 +206,8 @@ def test_parameters_that_could_not_travel_are_refused(channel):
         submit_pipeline({"name": "large", "parameters": {"text": "é" * 600_000}})
 
 
-def usage(*calls: dict[str, object]) -> list[worker_pb2.Usage]:
-    return [worker_pb2.Usage(**call) for call in calls]
+def usage(*calls: dict[str, Any]) -> list[worker_pb2.Usage]:
+    return [ParseDict(call, worker_pb2.Usage()) for call in calls]
 
 
 def test_a_call_reported_twice_counts_once_everywhere(channel):

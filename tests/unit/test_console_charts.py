@@ -13,7 +13,7 @@ START = datetime(2026, 11, 25, 3, 0, tzinfo=UTC)
 
 def hour(ended=None, running=None):
     minutes = [START + timedelta(minutes=index) for index in range(MINUTES)]
-    blank = [{} for _ in minutes]
+    blank: list[dict[str, int]] = [{} for _ in minutes]
     for index, counts in (ended or {}).items():
         blank[index] = counts
     return Hour(minutes, blank, running or [None] * MINUTES)
