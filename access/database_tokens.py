@@ -44,7 +44,7 @@ select name, scopes, good, revoked_at, expires_at, most,
     most is null or exists (select 1 from counted) as in_time,
     ceil(60 - mod(extract(epoch from clock_timestamp()), 60))::int as seconds_left
 from found
-"""
+"""  # nosec B608
 
 
 class Found(NamedTuple):

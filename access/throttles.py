@@ -32,7 +32,7 @@ on conflict ({key}) do update set
     minute = greatest({table}.minute, excluded.minute)
 where {table}.minute < excluded.minute or {table}.used < {most}
 returning used
-"""
+"""  # nosec B608
 
 
 TAKE_SUBMISSION: Final = counted(

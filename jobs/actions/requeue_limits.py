@@ -26,7 +26,7 @@ TAKE: Final = f"""
 with taken as ({counted("requeue_window", "id", "select 1", most="%(most)s")})
 select (select used from taken),
     ceil(60 - mod(extract(epoch from statement_timestamp()), 60))::int
-"""
+"""  # nosec B608
 
 USED: Final = """
 select used from requeue_window

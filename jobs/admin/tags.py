@@ -36,7 +36,7 @@ def get(values: Mapping[str, Any] | None, name: str) -> Any:
 @register.simple_tag
 def field_error(errors: Mapping[str, str], name: str) -> SafeString:
     """Return the attributes of a field: what describes it, and that it is wrong where it is."""
-    wrong = mark_safe(' aria-invalid="true"') if name in errors else ""
+    wrong = mark_safe(' aria-invalid="true"') if name in errors else ""  # nosec B308 # our own constant
     return format_html('aria-describedby="{}-help"{}', name, wrong)
 
 

@@ -122,7 +122,7 @@ where j.pool_id = %(pool)s and j.finished_at is null and {_NEARLY_SPENT}
 union all
 select j.id, j.tenant_id, j.priority, 0
 from job j where j.pool_id = %(pool)s and j.id = any(%(closed)s::bigint[])
-"""
+"""  # nosec B608
 
 # The candidates are found by index ranges and taken by row address, so that no estimate of the
 # planner can turn this into a scan of the tasks.
@@ -228,7 +228,7 @@ from u
 left join lateral (select * from task_input i where i.task_id = u.id) i on true
 left join lateral (select j.start_to_close_seconds from job j where j.id = u.job_id) j on true
 order by u.priority desc, u.id
-"""
+"""  # nosec B608
 
 
 class Reach(NamedTuple):

@@ -151,6 +151,6 @@ def note_load(rows: Sequence[LoadRow]) -> None:
 def forget_minutes(*, days: int) -> int:
     """Delete minutes that are older; returns how many rows."""
     return sum(
-        execute(f"delete from {table} where minute < now() - make_interval(days => %s)", (days,))
+        execute(f"delete from {table} where minute < now() - make_interval(days => %s)", (days,))  # nosec B608
         for table in ("minute_stats", "minute_load")
     )

@@ -106,7 +106,7 @@ with o as materialized (
 select t.id, t.epoch, t.owner, t.job_id, t.tenant_id, t.stage, t.status, t.outcome, t.fanout,
     t.ceiling_nano_usd, t.input_tokens, t.output_tokens, t.cost_nano_usd
 from t
-"""
+"""  # nosec B608
 
 # Only what was booked is tallied: a call reported twice counts once. The models of the fabric's
 # endpoints are a closed set; what else an agent names is not.
