@@ -84,21 +84,37 @@ where j.finished_at is null and j.failed_reason is null and j.cancel_requested_a
 order by b.job_id limit 100
 """
 
-# Jobs old enough that a waiting task of theirs may have waited too long; then their tasks.
+# Jobs old enough that a waiting task of theirs may have waited too long; then their tasks, a range
+# of the key for each job, whatever the planner believes of how many there are.
 WAITED_TOO_LONG = """
-select t.id, t.job_id, t.stage, case
-    when j.schedule_to_start_seconds is not null and t.queued_at is not null and t.queued_at
-        < clock_timestamp() - make_interval(secs => j.schedule_to_start_seconds)
-    then 'schedule_to_start_exceeded' else 'schedule_to_close_exceeded' end
-from job j join task t on t.id >= j.id << 20 and t.id < (j.id + 1) << 20
-where j.finished_at is null and j.suspended_at is null
-    and j.id <> all(%(without)s::bigint[]) and j.id = coalesce(%(job)s, j.id)
-    and j.created_at < clock_timestamp() - make_interval(secs =>
-        least(j.schedule_to_start_seconds, j.schedule_to_close_seconds))
-    and t.status = 'Queued' and (
+with found as materialized (
+    select t.id from job j cross join lateral (
+        select t.id from task t where t.id >= j.id << 20 and t.id < (j.id + 1) << 20
+            and t.status = 'Queued' and (
+            t.queued_at < clock_timestamp() - make_interval(secs => j.schedule_to_start_seconds)
+            or t.created_at
+                < clock_timestamp() - make_interval(secs => j.schedule_to_close_seconds))
+        order by t.id limit %(chunk)s) t
+    where j.finished_at is null and j.suspended_at is null
+        and j.id <> all(%(without)s::bigint[]) and j.id = coalesce(%(job)s, j.id)
+        and j.created_at < clock_timestamp() - make_interval(secs =>
+            least(j.schedule_to_start_seconds, j.schedule_to_close_seconds))
+    order by t.id limit %(chunk)s
+), t as materialized (
+    select t.id, t.job_id, t.stage, t.queued_at, t.created_at from task t
+    where t.id = any(array(select id from found)) and t.status = 'Queued'
+    order by t.id for update skip locked
+), w as (
+    select t.id, t.job_id, t.stage,
         t.queued_at < clock_timestamp() - make_interval(secs => j.schedule_to_start_seconds)
-        or t.created_at < clock_timestamp() - make_interval(secs => j.schedule_to_close_seconds))
-order by t.id limit %(chunk)s for update of t skip locked
+            as to_start,
+        t.created_at < clock_timestamp() - make_interval(secs => j.schedule_to_close_seconds)
+            as to_close
+    from t join job j on j.id = t.job_id
+)
+select id, job_id, stage, case when to_start then 'schedule_to_start_exceeded'
+    else 'schedule_to_close_exceeded' end
+from w where to_start or to_close order by id
 """
 
 BURY_WAITING = """
