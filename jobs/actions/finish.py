@@ -60,11 +60,17 @@ def end_jobs_without_open_tasks(totals: Iterable[JobTotals]) -> None:
 
 
 def _note_exceeded_tolerance(totals: Sequence[JobTotals]) -> None:
+    """Fail open jobs with too many dead letters already, rather than run the rest for nothing.
+
+    A job that somebody opened again is judged at its end: dead letters that were left alone must
+    not stop those that were chosen.
+    """
     if not totals:
         return
     limits = {
         facts.job_id: facts.max_failed_percent
         for facts in jobs.end_facts([r.job_id for r in totals])
+        if facts.generation == 1
     }
     for row in totals:
         exceeded = outcome.tolerance_passed(

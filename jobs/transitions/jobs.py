@@ -69,7 +69,7 @@ order by e.job_id
 END_FACTS = """
 select j.id, j.cancel_requested_at is not null, j.failed_reason, j.max_failed_percent,
     exists (select 1 from task t where t.id >= j.id << 20 and t.id < (j.id + 1) << 20
-        and t.fanout = 0 and t.status = 'Succeeded')
+        and t.fanout = 0 and t.status = 'Succeeded'), j.generation
 from job j where j.id = any(%s::bigint[]) and j.finished_at is null order by j.id
 """
 
@@ -142,6 +142,7 @@ class EndFacts(NamedTuple):
     failed_reason: str | None
     max_failed_percent: float | None
     final_succeeded: bool
+    generation: int
 
 
 def lock_stages(jobs: Sequence[int]) -> None:

@@ -131,6 +131,18 @@ def test_a_job_that_is_about_to_fail_is_left_to_its_end():
     assert requeue(names(job))["skipped"][0]["reason"] == "job_ending"
 
 
+def test_dead_letters_that_are_left_alone_do_not_stop_those_that_were_chosen():
+    job = submit_echo(4, max_failed_percent=10)
+    hand = register()
+    hand.fail(hand.claim(4))
+    requeue(names(job, 1, 2))
+    hand.succeed(hand.claim(1))
+    assert sorted(statuses(job)) == ["DeadLettered", "DeadLettered", "Queued", "Succeeded"]
+    assert not reloaded(job).failed_reason
+    hand.succeed(hand.claim(1))
+    assert (reloaded(job).status, reloaded(job).reason) == ("Failed", "FailuresExceeded")
+
+
 def test_a_job_without_money_for_one_more_task_is_left_as_it_is():
     chat = {"name": "a", "kind": "chat", "input": {"prompt": "x"}}
     ceiling = Task.objects.get(job_id=submit_pipeline(chat).pk).ceiling_nano_usd
