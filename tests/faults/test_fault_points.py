@@ -105,17 +105,13 @@ def test_faults_are_written_as_they_are_read():
     assert ",".join(map(str, faultpoints.parse_faults(text).values())) == text
 
 
-SHARED = {"action.after_update_before_audit": 2}
-"""Points that are passed at several places: operators' actions on jobs, and on who has access."""
-
-
-def test_every_point_is_passed_at_exactly_as_many_places_of_the_product_as_is_known():
+def test_every_point_is_passed_at_exactly_one_place_of_the_product():
     passed = Counter(
         name
         for path in product_files()
         for name in re.findall(r'\breach\("([\w.]+)"\)', path.read_text(encoding="utf-8"))
     )
-    assert passed == {point: SHARED.get(point, 1) for point in faultpoints.POINTS}
+    assert passed == dict.fromkeys(faultpoints.POINTS, 1)
 
 
 def test_the_nemesis_arms_every_point():
