@@ -142,6 +142,11 @@ def networks(name: str, default: Sequence[str]) -> list[Network]:
         ) from error
 
 
+def optional_address(name: str) -> tuple[str, int] | None:
+    """As address, or None where the variable is unset."""
+    return address(name, ":8082") if text(name) else None
+
+
 def address(name: str, default: str) -> tuple[str, int]:
     """``host:port`` (``[::1]:port`` for IPv6, ``:port`` for every interface) as a pair."""
     value = text(name, default)

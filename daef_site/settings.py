@@ -15,12 +15,14 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 DAEF_DATA_DIR = Path(env.text("DAEF_DATA_DIR", str(BASE_DIR / ".daef"))).expanduser().resolve()
 DAEF_HTTP_ADDR = env.address("DAEF_HTTP_ADDR", "127.0.0.1:8080")
 DAEF_GRPC_ADDR = env.address("DAEF_GRPC_ADDR", "127.0.0.1:8081")
+# Where the control plane answers probes; None for nowhere.
+DAEF_PROBE_ADDR = env.optional_address("DAEF_PROBE_ADDR")
 
 # ── the stores ────────────────────────────────────────────────────────────────────────────────────
 DAEF_STORE = env.choice("DAEF_STORE", ("memory", "embedded", "postgres"), "memory")
 DAEF_QUEUE = env.choice("DAEF_QUEUE", ("memory", "embedded", "redis"), "memory")
 DAEF_POSTGRES_DSN = env.secret("DAEF_POSTGRES_DSN")
-DAEF_REDIS_ADDR = env.text("DAEF_REDIS_ADDR", "127.0.0.1:6379")
+DAEF_REDIS_ADDR = env.secret("DAEF_REDIS_ADDR", "127.0.0.1:6379")
 DAEF_REDIS_PASSWORD = env.secret("DAEF_REDIS_PASSWORD")
 DAEF_REDIS_DB = env.whole_number("DAEF_REDIS_DB", 0, least=0, most=1_000_000)
 DAEF_FABRIC = fabric.living(DAEF_DATA_DIR)

@@ -8,8 +8,15 @@ import threading
 from types import FrameType
 
 import faultpoints
+import probes
 from workeragent import agent
-from workeragent.config import ConfigurationError, StoppedWaitingError, fabric_file, load
+from workeragent.config import (
+    ConfigurationError,
+    StoppedWaitingError,
+    fabric_file,
+    load,
+    probe_address,
+)
 
 INTERRUPTED = 130
 """Exit status after a second signal, as shells have it for Ctrl-C."""
@@ -30,7 +37,9 @@ def main() -> int:
     signal.signal(signal.SIGTERM, leave)
     try:
         _arm()
-        agent.run(lambda: load(say=_say, stop=stop), stop)
+        signs = probes.Signs()
+        _answer_probes(signs)
+        agent.run(lambda: load(say=_say, stop=stop), stop, signs)
     except ConfigurationError as error:
         sys.stderr.write(f"daef agent: {error}\n")
         return 1
@@ -44,6 +53,19 @@ def _arm() -> None:
         faultpoints.arm(os.environ, fabric_file(os.environ).parent)
     except faultpoints.BadFaults as error:
         raise ConfigurationError(f"DAEF_FAULTS {error}") from error
+
+
+def _answer_probes(signs: probes.Signs) -> None:
+    address = probe_address(os.environ)
+    if address is None:
+        return
+    try:
+        probes.serve(address, signs)
+    except OSError as error:
+        raise ConfigurationError(
+            f"DAEF_PROBE_ADDR: cannot listen on {address[0]}:{address[1]}: {error.strerror}; "
+            "write a free port of this machine."
+        ) from error
 
 
 def _say(line: str) -> None:

@@ -7,6 +7,7 @@ import threading
 import uuid
 from collections.abc import Callable, Mapping
 
+import probes
 from proto.daef.v1 import worker_pb2
 from workeragent.client import (
     ControlPlane,
@@ -30,16 +31,21 @@ KEY_VARIABLE = re.compile(r"DAEF_MODEL_KEY_([A-Z0-9_]+?)(_FILE)?")
 logger = logging.getLogger(__name__)
 
 
-def run(load: Callable[[], Settings], stop: threading.Event) -> None:
+def run(
+    load: Callable[[], Settings], stop: threading.Event, signs: probes.Signs | None = None
+) -> None:
     """Work until ``stop`` is set; ``load`` reads the settings, again for each registration.
+
+    ``signs`` is told how things go, for probes.
 
     Raises ConfigurationError when the settings are wrong or the control plane refuses them.
     """
+    signs = signs or probes.Signs()
     ending = Ending.LOST
     while ending is Ending.LOST and not stop.is_set():
         settings = load()
         control_plane = ControlPlane(settings.transport)
-        registered = _register(control_plane, settings, stop)
+        registered = _register(control_plane, settings, stop, signs)
         if registered is not None:
             logger.info(
                 "joined %s as worker %d: pool %s, %d slots",
@@ -48,7 +54,7 @@ def run(load: Callable[[], Settings], stop: threading.Event) -> None:
                 settings.pool,
                 settings.slots,
             )
-            ending = Session(settings, control_plane, registered).run(stop)
+            ending = Session(settings, control_plane, registered, signs).run(stop)
 
 
 def registration(settings: Settings) -> worker_pb2.RegisterRequest:
@@ -77,12 +83,13 @@ def available_models(environ: Mapping[str, str] = os.environ) -> list[str]:
 
 
 def _register(
-    control_plane: ControlPlane, settings: Settings, stop: threading.Event
+    control_plane: ControlPlane, settings: Settings, stop: threading.Event, signs: probes.Signs
 ) -> worker_pb2.RegisterResponse | None:
     """Register, waiting for the control plane; None when told to stop or to look anew."""
     request = registration(settings)
     said = False
     for wait in backoff():
+        signs.turned()
         try:
             return control_plane.register(request)
         except RefusedError as error:

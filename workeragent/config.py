@@ -70,6 +70,17 @@ class Settings:
     fabric: Path | None = None
 
 
+def probe_address(environ: Mapping[str, str]) -> tuple[str, int] | None:
+    """Where to answer probes, None for nowhere. Raises ConfigurationError."""
+    value = environ.get("DAEF_PROBE_ADDR", "").strip()
+    if not value:
+        return None
+    host, separator, port = value.rpartition(":")
+    if not separator or not port.isdecimal() or not 0 < int(port) < 65536 or "/" in host:
+        raise ConfigurationError("DAEF_PROBE_ADDR must be host:port or :port, such as :8082.")
+    return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 # nosec B104 # asked for
+
+
 def load(
     environ: Mapping[str, str] = os.environ,
     say: Callable[[str], None] = print,

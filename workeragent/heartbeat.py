@@ -42,6 +42,10 @@ class Listener(Protocol):
         """This incarnation is not known any more."""
         ...
 
+    def answered(self) -> None:
+        """A heartbeat was answered."""
+        ...
+
     def unanswered(self) -> None:
         """A heartbeat failed."""
         ...
@@ -104,6 +108,7 @@ class Heartbeat:
         if not self._answered:
             logger.info("the control plane answers heartbeats again")
         self._answered = True
+        self._listener.answered()
         # Counted from sending: the control plane's clock started later, never earlier.
         self._held.renewed(leases, sent + self._lease_seconds)
         if response.gone:

@@ -9,6 +9,7 @@ import threading
 import time
 from enum import Enum
 
+import probes
 from proto.daef.v1 import worker_pb2
 from workeragent import worker
 from workeragent.client import CallError, ControlPlane
@@ -48,10 +49,13 @@ class Session:
         settings: Settings,
         control_plane: ControlPlane,
         registered: worker_pb2.RegisterResponse,
+        signs: probes.Signs | None = None,
     ) -> None:
         self._settings = settings
         self._control_plane = control_plane
         self._registered = registered
+        self._signs = signs or probes.Signs()
+        self._signs.answered()
         self.held = Held()
         self._work = Work(settings.slots, self.held, Pace())
         self._over = threading.Event()
@@ -70,6 +74,7 @@ class Session:
         lanes = [self._thread(f"lane-{n}", self._lane().run) for n in range(LANES)]
         try:
             while not self._finished():
+                self._signs.turned()
                 self._lost.wait(WATCH_SECONDS)
                 if stop.is_set():
                     self.drain()
@@ -104,6 +109,7 @@ class Session:
             return
         logger.info("draining: %d tasks are held", len(self.held))
         self._drain_until = time.monotonic() + DRAIN_SECONDS
+        self._signs.leaving()
         self._quiet.set()
         self._work.close()
         self._runners.drain()
@@ -114,6 +120,11 @@ class Session:
         if not self._lost.is_set():
             logger.warning("registering anew: %s", reason)
         self._lost.set()
+
+    def answered(self) -> None:
+        """A heartbeat was answered."""
+        if self._drain_until is None:
+            self._signs.answered()
 
     def unanswered(self) -> None:
         """A heartbeat failed: perhaps the local fabric was started anew elsewhere."""

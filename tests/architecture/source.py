@@ -14,6 +14,7 @@ PRODUCT = (
     "audit",
     "workeragent",
     "faultpoints",
+    "probes",
     "client",
 )
 """Packages that are the product; `proto` holds generated code only."""

@@ -7,9 +7,11 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 
+from daef_site.ports import free_port
 from proto.daef.v1 import worker_pb2
 from tests.integration.agent_control_plane import TOKEN, FakeControlPlane, until
 
@@ -68,6 +70,32 @@ def test_sigterm_lets_the_running_task_finish_and_the_agent_leaves_with_status_z
     assert agent.wait(10) == 0
     assert control_plane.outcomes(task)[0].kind == worker_pb2.OUTCOME_KIND_SUCCEEDED
     assert control_plane.deregistered == [1]
+
+
+def test_probes_are_answered_until_the_agent_leaves(control_plane, start):
+    port = free_port()
+    agent = start(DAEF_PROBE_ADDR=f"127.0.0.1:{port}")
+    until(lambda: probe(port, "readyz") == 200)
+    assert probe(port, "healthz") == 200
+    long_task_running(control_plane)
+    agent.send_signal(signal.SIGTERM)
+    until(lambda: probe(port, "readyz") == 503)
+    assert probe(port, "healthz") == 200
+
+
+def test_a_taken_probe_port_is_named(control_plane, start):
+    agent = start(DAEF_PROBE_ADDR=f"127.0.0.1:{control_plane.port}")
+    assert agent.wait(10) == 1
+    assert f"DAEF_PROBE_ADDR: cannot listen on 127.0.0.1:{control_plane.port}" in (
+        agent.stderr.read()
+    )
+
+
+def probe(port: int, name: str) -> int:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/{name}").status_code
+    except httpx.TransportError:
+        return 0
 
 
 def test_a_second_signal_ends_the_agent_and_its_runner_at_once(control_plane, start):

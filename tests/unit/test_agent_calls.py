@@ -77,6 +77,9 @@ class Told:
     def lost(self, reason):
         self.heard.append(("lost", reason))
 
+    def answered(self):
+        """Nothing to do."""
+
     def unanswered(self):
         self.heard.append("unanswered")
 

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
+import probes
 from audit.events import INTERNAL
 from daef_site import checks, env, ports
 from daef_site.children import exit_with_parent
@@ -21,6 +22,8 @@ from jobs.rpc import server as rpc_server
 logger = logging.getLogger(__name__)
 # How long calls may go on after the end was asked for.
 GRACE_SECONDS = 2.0
+# How often the main thread says that it lives.
+TURN_SECONDS = 1.0
 
 
 class Command(BaseCommand):
@@ -43,7 +46,7 @@ class Command(BaseCommand):
             _start_loop("auditor", auditor.run_forever, stop, broken),
             _start_loop("figures", figures.run_forever, stop, broken),
         ]
-        stop.wait()
+        _serve_until(stop)
         server.stop(GRACE_SECONDS).wait(GRACE_SECONDS + 1)
         for loop in loops:
             loop.join(GRACE_SECONDS)
@@ -61,8 +64,21 @@ def _check_surroundings() -> None:
         connection.close()
     try:
         ports.require_free(*settings.DAEF_GRPC_ADDR, "DAEF_GRPC_ADDR")
+        if settings.DAEF_PROBE_ADDR:
+            ports.require_free(*settings.DAEF_PROBE_ADDR, "DAEF_PROBE_ADDR")
     except ports.PortTaken as error:
         raise CommandError(str(error)) from error
+
+
+def _serve_until(stop: threading.Event) -> None:
+    signs = probes.Signs()
+    if settings.DAEF_PROBE_ADDR:
+        probes.serve(settings.DAEF_PROBE_ADDR, signs)
+    while not stop.is_set():
+        signs.turned()
+        signs.answered()
+        stop.wait(TURN_SECONDS)
+    signs.leaving()
 
 
 def _warn(warnings: Sequence[str]) -> None:
