@@ -23,7 +23,7 @@ from daef_site import checks, env, fabric, first_login, ports, stores
 from daef_site import settings as site_settings
 from daef_site.exposure import EVERY_DOOR, HTTP
 from daef_site.migrations_lock import apply_migrations
-from daef_site.processes import CannotStart, Wish, start_agents, start_gateway
+from daef_site.processes import CannotStart, Wish, become_http, start_agents, start_gateway
 from daef_site.supervisor import Child, StopAsked, Supervisor, ignore_signals, listen_for_stop, say
 from jobs.actions import restoring
 
@@ -47,6 +47,31 @@ def run(wish: Wish) -> None:
     finally:
         _stop(supervisor)
     say("stop", "everything has ended")
+
+
+def serve_http() -> None:
+    """Become the HTTP server of stores that are elsewhere; nothing is supervised here.
+
+    For containers: what it says goes to standard output, and when it ends, so does the process.
+    Returns only when asked to stop before it serves. Raises as ``run`` does.
+    """
+    if (settings.DAEF_STORE, settings.DAEF_QUEUE) != ("postgres", "redis"):
+        raise CannotStart(
+            "--foreground starts no stores: set DAEF_STORE=postgres and DAEF_QUEUE=redis."
+        )
+    _say_warnings(checks.require_safe_settings(frozenset({HTTP})))
+    fabric.make_data_folder(settings.DAEF_DATA_DIR)
+    listen_for_stop()
+    try:
+        ports.require_free(*settings.DAEF_HTTP_ADDR, "DAEF_HTTP_ADDR")
+        _say_warnings(checks.require_safe_stores(processes=1, migrated=False))
+        _migrate()
+        _require_callers(Wish(http_only=True))
+        _notice_restored()
+        say("gateway", f"serves {env.shown_address(*settings.DAEF_HTTP_ADDR)}")
+        become_http()
+    except StopAsked:
+        say("stop", "before it served")
 
 
 def _doors(wish: Wish) -> frozenset[str]:

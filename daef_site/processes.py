@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
+from typing import NoReturn
 
 from django.conf import settings
 from django.db import connection
@@ -36,10 +37,13 @@ HEADER_MILLISECONDS = 15_000
 START_SECONDS = 120.0
 # After this long an agent that has not joined is told of, and no longer waited for.
 JOINED_SECONDS = 30.0
-# What an agent has no business knowing.
+# What an agent has no business knowing, and the address that the control plane listens on itself.
 _CONTROL_PLANE_ONLY = (
+    "DAEF_PROBE_ADDR",
     "DAEF_POSTGRES_DSN",
     "DAEF_POSTGRES_DSN_FILE",
+    "DAEF_REDIS_ADDR",
+    "DAEF_REDIS_ADDR_FILE",
     "DAEF_REDIS_PASSWORD",
     "DAEF_REDIS_PASSWORD_FILE",
     "DAEF_API_TOKENS",
@@ -94,6 +98,14 @@ def _http_answers() -> bool:
         return caller.getresponse().status < 500
     finally:
         caller.close()
+
+
+def become_http() -> NoReturn:
+    """Turn this process into the HTTP server."""
+    os.chdir(site_settings.BASE_DIR)
+    environment = {**os.environ, "DAEF_DATA_DIR": str(settings.DAEF_DATA_DIR)}
+    command = _http_command()
+    os.execve(command[0], command, environment)  # noqa: S606 # nosec B606 # our own command
 
 
 def _http_command() -> list[str]:

@@ -1,5 +1,6 @@
 """``manage.py gateway``: a control plane in one terminal; ``start`` serves ``up`` too."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -24,14 +25,28 @@ class Command(BaseCommand):
         parser.add_argument(
             "--http-only", action="store_true", help="leave gRPC and controllers to others"
         )
+        parser.add_argument(
+            "--foreground",
+            action="store_true",
+            help="with --http-only: become the HTTP server, as containers want it",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        start(processes.Wish(http_only=options["http_only"]))
+        if not options["foreground"]:
+            start(processes.Wish(http_only=options["http_only"]))
+        elif options["http_only"]:
+            _run(local.serve_http)
+        else:
+            raise CommandError("--foreground needs --http-only beside it.")
 
 
 def start(wish: processes.Wish) -> None:
     """Run the fabric; what prevents it becomes one clear line and exit code 1."""
+    _run(lambda: local.run(wish))
+
+
+def _run(serve: Callable[[], None]) -> None:
     try:
-        local.run(wish)
+        serve()
     except FAILURES as error:
         raise CommandError(str(error)) from error
