@@ -108,7 +108,6 @@ class Heartbeat:
         if not self._answered:
             logger.info("the control plane answers heartbeats again")
         self._answered = True
-        self._listener.answered()
         # Counted from sending: the control plane's clock started later, never earlier.
         self._held.renewed(leases, sent + self._lease_seconds)
         if response.gone:
@@ -117,3 +116,4 @@ class Heartbeat:
             self._listener.drain()
         if response.work_waiting:
             self._listener.wake()
+        self._listener.answered()
