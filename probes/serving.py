@@ -7,6 +7,9 @@ from typing import ClassVar
 
 from probes.signs import Signs
 
+PATHS = ("/healthz", "/readyz")
+"""Whether it lives, and whether it can work."""
+
 PATIENCE_SECONDS = 5.0
 """How long a caller may take to ask: no probe waits longer than that."""
 
@@ -34,7 +37,7 @@ def _server(address: tuple[str, int]) -> type[ThreadingHTTPServer]:
 def _handler(signs: Signs) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         timeout = PATIENCE_SECONDS
-        answers: ClassVar = {"/healthz": signs.alive, "/readyz": signs.ready}
+        answers: ClassVar = dict(zip(PATHS, (signs.alive, signs.ready), strict=True))
 
         def do_GET(self) -> None:
             answer = self.answers.get(self.path.partition("?")[0])
