@@ -16,6 +16,7 @@ PRODUCT = (
     "faultpoints",
     "probes",
     "client",
+    "kube",
 )
 """Packages that are the product; `proto` holds generated code only."""
 

@@ -1,0 +1,357 @@
+"""``AIJob``: what one job of the fabric is to do."""
+
+from typing import Annotated, ClassVar, Literal
+
+import msgspec
+
+from kube.resources.fields import (
+    NAME,
+    NOT_BLANK,
+    POLICY_NAME,
+    Rule,
+    dollars,
+    flag,
+    hundredth,
+    in_rest,
+    lower_case,
+    mapping,
+    number,
+    part,
+    text,
+    word,
+)
+from kube.resources.references import KeyReference
+
+MUTABLE = ("suspend", "cancel", "ttlSecondsAfterFinished")
+"""What may be changed: the fabric plans a job once, from what it was given."""
+
+JobType = Literal["Chat", "Analyze", "Embed", "Batch", "Pipeline"]
+Priority = Literal["Interactive", "Standard", "Batch"]
+
+
+class DocumentsSource(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Where a job's documents are."""
+
+    rules: ClassVar = (
+        Rule(
+            "has(self.configMapKeyRef) != has(self.fileID)",
+            "documentsFrom needs either configMapKeyRef or fileID, and not both",
+        ),
+    )
+
+    config_map_key_ref: Annotated[
+        KeyReference | None,
+        part(
+            "A key of a ConfigMap in the job's namespace. Its ending says what it holds: .csv a "
+            "row per document with a header, .jsonl a text or {id, text} per line, .json a list of "
+            "them, .txt one document."
+        ),
+    ] = None
+    file_id: Annotated[
+        str | None,
+        text(
+            "A file of the tenant, uploaded to /v1/files.",
+            37,
+            pattern="^file-[0-9a-f]{32}$",
+            rest=in_rest("file_id"),
+        ),
+    ] = msgspec.field(default=None, name="fileID")
+
+
+class WorkSource(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Where a job's requests or tasks are."""
+
+    config_map_key_ref: Annotated[
+        KeyReference,
+        part(
+            "A key of a ConfigMap in the job's namespace: a JSON list, or JSON lines where the "
+            "key ends in .jsonl."
+        ),
+    ]
+
+
+class Parameters(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Settings of a job that its type knows."""
+
+    max_tokens: Annotated[
+        int | None,
+        number("Most tokens of an answer. Chat only.", 1, 32_768, in_rest("parameters.max_tokens")),
+    ] = None
+    temperature_percent: Annotated[
+        int | None,
+        number(
+            "The models' temperature in hundredths: 70 is 0.7. Chat only.",
+            0,
+            200,
+            hundredth("parameters.temperature"),
+        ),
+    ] = None
+    system: Annotated[
+        str | None,
+        text(
+            "What models are told before the input. Chat only.",
+            32_768,
+            rest=in_rest("parameters.system"),
+        ),
+    ] = None
+    group_documents: Annotated[
+        int | None,
+        number(
+            "Most documents that one task reads. Chat only.",
+            1,
+            1_000,
+            in_rest("parameters.group_documents"),
+        ),
+    ] = None
+    group_tokens: Annotated[
+        int | None,
+        number(
+            "Most tokens of documents that one task reads. Chat only.",
+            20,
+            100_000,
+            in_rest("parameters.group_tokens"),
+        ),
+    ] = None
+    minimum_causes: Annotated[
+        int | None,
+        number("Fewest causes to look for. Analyze only.", 1, 100, in_rest("parameters.minimum")),
+    ] = None
+    maximum_causes: Annotated[
+        int | None,
+        number("Most causes to look for. Analyze only.", 1, 100, in_rest("parameters.maximum")),
+    ] = None
+    text_column: Annotated[
+        str | None,
+        text(
+            "The column of a CSV file that has the text. Jobs with documents only.",
+            255,
+            rest=in_rest("parameters.text_column"),
+        ),
+    ] = None
+    id_column: Annotated[
+        str | None,
+        text(
+            "The column of a CSV file that has the documents' ids. Jobs with documents only.",
+            255,
+            rest=in_rest("parameters.id_column"),
+        ),
+    ] = None
+
+
+class JobBudget(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What a job may spend."""
+
+    limit_micros: Annotated[
+        int,
+        number(
+            "Most that the job's model calls may cost, in millionths of a US dollar.",
+            1,
+            1_000_000_000_000,
+            dollars("budget.limit_usd"),
+        ),
+    ]
+
+
+CHAT_PARAMETERS = ("maxTokens", "temperaturePercent", "system", "groupDocuments", "groupTokens")
+ANALYZE_PARAMETERS = ("minimumCauses", "maximumCauses")
+COLUMN_PARAMETERS = ("textColumn", "idColumn")
+
+
+def _only_with(types: tuple[str, ...], field: str, advice: str) -> Rule:
+    known = ", ".join(f"'{each}'" for each in types)
+    path, _, name = field.rpartition(".")
+    there = f"has(self.{path}) && has(self.{field})" if path else f"has(self.{name})"
+    return Rule(
+        f"!({there}) || self.type in [{known}]",
+        f"spec.{field} is for jobs of type {' or '.join(types)} only; {advice}",
+        f".{field}",
+    )
+
+
+def _parameters(types: tuple[str, ...], names: tuple[str, ...]) -> tuple[Rule, ...]:
+    return tuple(_only_with(types, f"parameters.{name}", "leave it out") for name in names)
+
+
+def _unchanged(name: str) -> Rule:
+    return Rule(
+        f"has(self.{name}) == has(oldSelf.{name}) "
+        f"&& (!has(self.{name}) || self.{name} == oldSelf.{name})",
+        f"spec.{name} cannot be changed once the job is made; make another AIJob",
+        f".{name}",
+    )
+
+
+class AIJobSpec(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What is to be done. All but suspend, cancel and ttlSecondsAfterFinished is for good."""
+
+    type: Annotated[
+        JobType,
+        word(
+            "Chat answers the input, from documents where there are some; Analyze finds the root "
+            "causes in documents; Embed makes vectors of documents; Batch runs independent "
+            "requests; Pipeline runs a graph of tasks.",
+            lower_case("type"),
+        ),
+    ]
+    tenant_name: Annotated[
+        str,
+        text(
+            "The tenant that the job belongs to: the one that the namespace works for.",
+            63,
+            shortest=1,
+            pattern=NAME,
+            rest=in_rest("tenant"),
+        ),
+    ] = "default"
+    input: Annotated[
+        str | None,
+        text(
+            "What to answer or to look for. Chat and Analyze need it.",
+            32_768,
+            shortest=1,
+            pattern=NOT_BLANK,
+            rest=in_rest("input"),
+        ),
+    ] = None
+    documents_from: Annotated[
+        DocumentsSource | None,
+        part("The documents. Analyze and Embed need them, Chat may have them."),
+    ] = None
+    requests_from: Annotated[
+        WorkSource | None,
+        part("The requests of a Batch, as POST /v1/jobs takes them in requests."),
+    ] = None
+    tasks_from: Annotated[
+        WorkSource | None, part("The tasks of a Pipeline, as POST /v1/jobs takes them in tasks.")
+    ] = None
+    policy_name: Annotated[
+        str,
+        text(
+            "The policy, by its name in the fabric, which is that of an ExecutionPolicy.",
+            63,
+            shortest=1,
+            pattern=POLICY_NAME,
+            rest=in_rest("policy"),
+        ),
+    ] = "enterprise-default"
+    priority: Annotated[
+        Priority,
+        word(
+            "Who comes first where agents are scarce: Interactive, then Standard, then Batch.",
+            lower_case("priority"),
+        ),
+    ] = "Standard"
+    model: Annotated[
+        str | None,
+        text("The model to use instead of the policy's.", 200, shortest=1, rest=in_rest("model")),
+    ] = None
+    parameters: Annotated[Parameters | None, part("Settings that the job's type knows.")] = None
+    budget: Annotated[
+        JobBudget | None, part("What the job may spend; the policy's limit where left out.")
+    ] = None
+    parallelism: Annotated[
+        int | None,
+        number("Most tasks that run at once.", 1, 1_000_000, in_rest("max_parallelism")),
+    ] = None
+    max_attempts: Annotated[
+        int | None,
+        number("Attempts before a task is a dead letter.", 1, 100, in_rest("max_attempts")),
+    ] = None
+    max_failed_percent: Annotated[
+        int | None,
+        number(
+            "Share of the tasks that may fail, in percent, before the job fails.",
+            0,
+            100,
+            in_rest("max_failed_percent"),
+        ),
+    ] = None
+    deadline_seconds: Annotated[
+        int | None,
+        number(
+            "Seconds from submission after which the job fails.",
+            1,
+            31_536_000,
+            in_rest("deadline_seconds"),
+        ),
+    ] = None
+    plan_hash: Annotated[
+        str | None,
+        text(
+            "Hash of the plan that a dry run showed; the job is refused if it has become another.",
+            64,
+            pattern="^[0-9a-f]{64}$",
+            rest=in_rest("plan_hash"),
+        ),
+    ] = None
+    labels: Annotated[
+        dict[str, Annotated[str, text("The label's value.", 255)]] | None,
+        mapping("Labels of the job in the fabric, to find it by.", 60, in_rest("labels")),
+    ] = None
+    suspend: Annotated[
+        bool, flag("Start no more tasks while this is true; running ones finish.")
+    ] = False
+    cancel: Annotated[bool, flag("End the job. Once true it stays true.")] = False
+    ttl_seconds_after_finished: Annotated[
+        int | None,
+        number(
+            "Seconds after its end when the AIJob is deleted; never where left out. The fabric "
+            "keeps its job.",
+            0,
+            31_536_000,
+        ),
+    ] = None
+
+    rules: ClassVar = (
+        Rule(
+            "!(self.type in ['Chat', 'Analyze']) || has(self.input)",
+            "spec.input is needed by jobs of type Chat and Analyze: what to answer or to look for",
+            ".input",
+        ),
+        Rule(
+            "!(self.type in ['Analyze', 'Embed']) || has(self.documentsFrom)",
+            "spec.documentsFrom is needed by jobs of type Analyze and Embed",
+            ".documentsFrom",
+        ),
+        Rule(
+            "self.type != 'Batch' || has(self.requestsFrom)",
+            "spec.requestsFrom is needed by jobs of type Batch",
+            ".requestsFrom",
+        ),
+        Rule(
+            "self.type != 'Pipeline' || has(self.tasksFrom)",
+            "spec.tasksFrom is needed by jobs of type Pipeline",
+            ".tasksFrom",
+        ),
+        _only_with(("Chat", "Analyze", "Embed"), "documentsFrom", "leave it out"),
+        _only_with(("Batch",), "requestsFrom", "leave it out"),
+        _only_with(("Pipeline",), "tasksFrom", "leave it out"),
+        *_parameters(("Chat",), CHAT_PARAMETERS),
+        *_parameters(("Analyze",), ANALYZE_PARAMETERS),
+        *_parameters(("Chat", "Analyze", "Embed"), COLUMN_PARAMETERS),
+        Rule(
+            "!has(self.parameters) || !has(self.parameters.minimumCauses) "
+            "|| !has(self.parameters.maximumCauses) "
+            "|| self.parameters.minimumCauses <= self.parameters.maximumCauses",
+            "spec.parameters.minimumCauses must not be more than maximumCauses",
+            ".parameters.minimumCauses",
+        ),
+        Rule(
+            "!(self.suspend && self.cancel)",
+            "spec.suspend must be false where spec.cancel is true: a cancelled job ends",
+            ".suspend",
+        ),
+        Rule(
+            "!oldSelf.cancel || self.cancel",
+            "spec.cancel cannot be taken back; make another AIJob",
+            ".cancel",
+        ),
+        *(
+            _unchanged(name)
+            for name in (
+                *("type", "tenantName", "input", "documentsFrom", "requestsFrom", "tasksFrom"),
+                *("policyName", "priority", "model", "parameters", "budget", "parallelism"),
+                *("maxAttempts", "maxFailedPercent", "deadlineSeconds", "planHash", "labels"),
+            )
+        ),
+    )
