@@ -32,9 +32,9 @@ $(VENV)/.installed: requirements.txt requirements-models.txt requirements-weight
 	@chmod +x $(BIN)/daef
 	@touch $@
 
-$(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
+$(VENV)/.installed-dev: requirements-dev.txt requirements-kube.txt $(VENV)/.installed
 	@echo "set-up        packages for tests and checks"
-	@$(PIP) install -r requirements-dev.txt
+	@$(PIP) install -r requirements-dev.txt -r requirements-kube.txt
 	@touch $@
 
 setup: $(VENV)/.installed ## make the virtual environment and install what DAEF needs

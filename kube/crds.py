@@ -18,6 +18,9 @@ from kube.schema import Schema, object_schema, with_rules
 ROOT = Path(__file__).resolve().parents[1]
 BASES = Path("config/crd/bases")
 PAGE = Path("docs/reference/crds.md")
+MOST_CHARACTERS_OF_A_NAME = 253
+"""Of any object of Kubernetes."""
+
 HEADING = "# Made by `python -m kube.crds` from kube/resources. Do not edit.\n"
 
 
@@ -80,7 +83,7 @@ def kind_schema(kind: Kind) -> Schema:
         "properties": {
             "apiVersion": {"type": "string", "description": "The version of this schema."},
             "kind": {"type": "string", "description": "The kind of the object."},
-            "metadata": {"type": "object"},
+            "metadata": _metadata(kind),
             "spec": spec if kind.spec_required else {**spec, "default": {}},
             "status": object_schema(kind.status, defaults=False),
         },
@@ -88,6 +91,18 @@ def kind_schema(kind: Kind) -> Schema:
     if kind.spec_required:
         schema["required"] = ["spec"]
     return with_rules(schema, kind.rules)
+
+
+def _metadata(kind: Kind) -> Schema:
+    """Of its fields only the name may be spoken of, which rules on it have to."""
+    if not kind.rules:
+        return {"type": "object"}
+    name = {
+        "type": "string",
+        "maxLength": MOST_CHARACTERS_OF_A_NAME,
+        "description": "The name, in the fabric too.",
+    }
+    return {"type": "object", "properties": {"name": name}}
 
 
 def _column(column: Column) -> dict[str, Any]:

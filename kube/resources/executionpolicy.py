@@ -24,7 +24,7 @@ MOST_SECONDS = 1_000_000_000
 
 def _names(field: str) -> Rule:
     return Rule(
-        f"!('*' in self.{field}) || size(self.{field}) == 1",
+        f"!has(self.{field}) || !('*' in self.{field}) || size(self.{field}) == 1",
         f"spec.{field} must not name others beside '*', which allows every one",
         f".{field}",
     )

@@ -93,6 +93,7 @@ def _short_name(what: str) -> tuple[Rule, ...]:
         Rule(
             "size(self.metadata.name) <= 63",
             f"metadata.name must have at most 63 characters: it is {what}'s name in the fabric",
+            ".metadata.name",
         ),
     )
 
@@ -103,6 +104,7 @@ def _label_name(what: str) -> tuple[Rule, ...]:
         Rule(
             "!self.metadata.name.contains('.')",
             f"metadata.name must have no dots: it is {what}'s name in the fabric",
+            ".metadata.name",
         ),
     )
 
