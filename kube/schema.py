@@ -1,12 +1,12 @@
 """Structural schemas of Kubernetes from the types of ``kube.resources``."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import Meta
 
-from kube.resources.fields import Rule
+from kube.resources.fields import Rule, taken_apart
 
 INT32 = 2**31 - 1
 Schema = dict[str, Any]
@@ -58,21 +58,11 @@ def _default(field: Any) -> Schema:
 
 
 def _schema(hint: Any, *, defaults: bool) -> Schema:
-    base, meta = _taken_apart(hint)
+    base, meta = taken_apart(hint)
     schema = _typed(base, meta, defaults=defaults)
     if meta.description:
         schema["description"] = meta.description
     return schema
-
-
-def _taken_apart(hint: Any) -> tuple[Any, Meta]:
-    """The type behind an annotation, without ``None``, and what is said about it."""
-    meta = Meta()
-    if get_origin(hint) is Annotated:
-        hint, meta = hint.__origin__, hint.__metadata__[0]
-    kinds = [each for each in get_args(hint) if each is not type(None)]
-    is_optional = type(None) in get_args(hint)
-    return (kinds[0] if is_optional else hint), meta
 
 
 def _typed(base: Any, meta: Meta, *, defaults: bool) -> Schema:

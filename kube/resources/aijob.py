@@ -4,14 +4,13 @@ from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
+from kube.resources.aijob_parts import DocumentsSource, JobBudget, Parameters, WorkSource
 from kube.resources.fields import (
     NAME,
     NOT_BLANK,
     POLICY_NAME,
     Rule,
-    dollars,
     flag,
-    hundredth,
     in_rest,
     lower_case,
     mapping,
@@ -20,136 +19,12 @@ from kube.resources.fields import (
     text,
     word,
 )
-from kube.resources.references import KeyReference
 
 MUTABLE = ("suspend", "cancel", "ttlSecondsAfterFinished")
 """What may be changed: the fabric plans a job once, from what it was given."""
 
 JobType = Literal["Chat", "Analyze", "Embed", "Batch", "Pipeline"]
 Priority = Literal["Interactive", "Standard", "Batch"]
-
-
-class DocumentsSource(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Where a job's documents are."""
-
-    rules: ClassVar = (
-        Rule(
-            "has(self.configMapKeyRef) != has(self.fileID)",
-            "documentsFrom needs either configMapKeyRef or fileID, and not both",
-        ),
-    )
-
-    config_map_key_ref: Annotated[
-        KeyReference | None,
-        part(
-            "A key of a ConfigMap in the job's namespace. Its ending says what it holds: .csv a "
-            "row per document with a header, .jsonl a text or {id, text} per line, .json a list of "
-            "them, .txt one document."
-        ),
-    ] = None
-    file_id: Annotated[
-        str | None,
-        text(
-            "A file of the tenant, uploaded to /v1/files.",
-            37,
-            pattern="^file-[0-9a-f]{32}$",
-            rest=in_rest("file_id"),
-        ),
-    ] = msgspec.field(default=None, name="fileID")
-
-
-class WorkSource(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Where a job's requests or tasks are."""
-
-    config_map_key_ref: Annotated[
-        KeyReference,
-        part(
-            "A key of a ConfigMap in the job's namespace: a JSON list, or JSON lines where the "
-            "key ends in .jsonl."
-        ),
-    ]
-
-
-class Parameters(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Settings of a job that its type knows."""
-
-    max_tokens: Annotated[
-        int | None,
-        number("Most tokens of an answer. Chat only.", 1, 32_768, in_rest("parameters.max_tokens")),
-    ] = None
-    temperature_percent: Annotated[
-        int | None,
-        number(
-            "The models' temperature in hundredths: 70 is 0.7. Chat only.",
-            0,
-            200,
-            hundredth("parameters.temperature"),
-        ),
-    ] = None
-    system: Annotated[
-        str | None,
-        text(
-            "What models are told before the input. Chat only.",
-            32_768,
-            rest=in_rest("parameters.system"),
-        ),
-    ] = None
-    group_documents: Annotated[
-        int | None,
-        number(
-            "Most documents that one task reads. Chat only.",
-            1,
-            1_000,
-            in_rest("parameters.group_documents"),
-        ),
-    ] = None
-    group_tokens: Annotated[
-        int | None,
-        number(
-            "Most tokens of documents that one task reads. Chat only.",
-            20,
-            100_000,
-            in_rest("parameters.group_tokens"),
-        ),
-    ] = None
-    minimum_causes: Annotated[
-        int | None,
-        number("Fewest causes to look for. Analyze only.", 1, 100, in_rest("parameters.minimum")),
-    ] = None
-    maximum_causes: Annotated[
-        int | None,
-        number("Most causes to look for. Analyze only.", 1, 100, in_rest("parameters.maximum")),
-    ] = None
-    text_column: Annotated[
-        str | None,
-        text(
-            "The column of a CSV file that has the text. Jobs with documents only.",
-            255,
-            rest=in_rest("parameters.text_column"),
-        ),
-    ] = None
-    id_column: Annotated[
-        str | None,
-        text(
-            "The column of a CSV file that has the documents' ids. Jobs with documents only.",
-            255,
-            rest=in_rest("parameters.id_column"),
-        ),
-    ] = None
-
-
-class JobBudget(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What a job may spend."""
-
-    limit_micros: Annotated[
-        int,
-        number(
-            "Most that the job's model calls may cost, in millionths of a US dollar.",
-            1,
-            1_000_000_000_000,
-            dollars("budget.limit_usd"),
-        ),
-    ]
 
 
 CHAT_PARAMETERS = ("maxTokens", "temperaturePercent", "system", "groupDocuments", "groupTokens")
@@ -203,27 +78,39 @@ class AIJobSpec(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
             rest=in_rest("tenant"),
         ),
     ] = "default"
-    input: Annotated[
-        str | None,
-        text(
-            "What to answer or to look for. Chat and Analyze need it.",
-            32_768,
-            shortest=1,
-            pattern=NOT_BLANK,
-            rest=in_rest("input"),
-        ),
-    ] = None
-    documents_from: Annotated[
-        DocumentsSource | None,
-        part("The documents. Analyze and Embed need them, Chat may have them."),
-    ] = None
-    requests_from: Annotated[
-        WorkSource | None,
-        part("The requests of a Batch, as POST /v1/jobs takes them in requests."),
-    ] = None
-    tasks_from: Annotated[
-        WorkSource | None, part("The tasks of a Pipeline, as POST /v1/jobs takes them in tasks.")
-    ] = None
+    input: (
+        Annotated[
+            str,
+            text(
+                "What to answer or to look for. Chat and Analyze need it.",
+                32_768,
+                shortest=1,
+                pattern=NOT_BLANK,
+                rest=in_rest("input"),
+            ),
+        ]
+        | None
+    ) = None
+    documents_from: (
+        Annotated[
+            DocumentsSource,
+            part("The documents. Analyze and Embed need them, Chat may have them."),
+        ]
+        | None
+    ) = None
+    requests_from: (
+        Annotated[
+            WorkSource,
+            part("The requests of a Batch, as POST /v1/jobs takes them in requests."),
+        ]
+        | None
+    ) = None
+    tasks_from: (
+        Annotated[
+            WorkSource, part("The tasks of a Pipeline, as POST /v1/jobs takes them in tasks.")
+        ]
+        | None
+    ) = None
     policy_name: Annotated[
         str,
         text(
@@ -241,66 +128,93 @@ class AIJobSpec(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
             lower_case("priority"),
         ),
     ] = "Standard"
-    model: Annotated[
-        str | None,
-        text("The model to use instead of the policy's.", 200, shortest=1, rest=in_rest("model")),
-    ] = None
-    parameters: Annotated[Parameters | None, part("Settings that the job's type knows.")] = None
-    budget: Annotated[
-        JobBudget | None, part("What the job may spend; the policy's limit where left out.")
-    ] = None
-    parallelism: Annotated[
-        int | None,
-        number("Most tasks that run at once.", 1, 1_000_000, in_rest("max_parallelism")),
-    ] = None
-    max_attempts: Annotated[
-        int | None,
-        number("Attempts before a task is a dead letter.", 1, 100, in_rest("max_attempts")),
-    ] = None
-    max_failed_percent: Annotated[
-        int | None,
-        number(
-            "Share of the tasks that may fail, in percent, before the job fails.",
-            0,
-            100,
-            in_rest("max_failed_percent"),
-        ),
-    ] = None
-    deadline_seconds: Annotated[
-        int | None,
-        number(
-            "Seconds from submission after which the job fails.",
-            1,
-            31_536_000,
-            in_rest("deadline_seconds"),
-        ),
-    ] = None
-    plan_hash: Annotated[
-        str | None,
-        text(
-            "Hash of the plan that a dry run showed; the job is refused if it has become another.",
-            64,
-            pattern="^[0-9a-f]{64}$",
-            rest=in_rest("plan_hash"),
-        ),
-    ] = None
-    labels: Annotated[
-        dict[str, Annotated[str, text("The label's value.", 255)]] | None,
-        mapping("Labels of the job in the fabric, to find it by.", 60, in_rest("labels")),
-    ] = None
+    model: (
+        Annotated[
+            str,
+            text(
+                "The model to use instead of the policy's.", 200, shortest=1, rest=in_rest("model")
+            ),
+        ]
+        | None
+    ) = None
+    parameters: Annotated[Parameters, part("Settings that the job's type knows.")] | None = None
+    budget: (
+        Annotated[JobBudget, part("What the job may spend; the policy's limit where left out.")]
+        | None
+    ) = None
+    parallelism: (
+        Annotated[
+            int,
+            number("Most tasks that run at once.", 1, 1_000_000, in_rest("max_parallelism")),
+        ]
+        | None
+    ) = None
+    max_attempts: (
+        Annotated[
+            int,
+            number("Attempts before a task is a dead letter.", 1, 100, in_rest("max_attempts")),
+        ]
+        | None
+    ) = None
+    max_failed_percent: (
+        Annotated[
+            int,
+            number(
+                "Share of the tasks that may fail, in percent, before the job fails.",
+                0,
+                100,
+                in_rest("max_failed_percent"),
+            ),
+        ]
+        | None
+    ) = None
+    deadline_seconds: (
+        Annotated[
+            int,
+            number(
+                "Seconds from submission after which the job fails.",
+                1,
+                31_536_000,
+                in_rest("deadline_seconds"),
+            ),
+        ]
+        | None
+    ) = None
+    plan_hash: (
+        Annotated[
+            str,
+            text(
+                "Hash of the plan that a dry run showed; the job is refused if it became another.",
+                64,
+                pattern="^[0-9a-f]{64}$",
+                rest=in_rest("plan_hash"),
+            ),
+        ]
+        | None
+    ) = None
+    labels: (
+        Annotated[
+            dict[str, Annotated[str, text("The label's value.", 255)]],
+            mapping("Labels of the job in the fabric, to find it by.", 60, in_rest("labels")),
+        ]
+        | None
+    ) = None
     suspend: Annotated[
         bool, flag("Start no more tasks while this is true; running ones finish.")
     ] = False
     cancel: Annotated[bool, flag("End the job. Once true it stays true.")] = False
-    ttl_seconds_after_finished: Annotated[
-        int | None,
-        number(
-            "Seconds after its end when the AIJob is deleted; never where left out. The fabric "
-            "keeps its job.",
-            0,
-            31_536_000,
-        ),
-    ] = None
+    ttl_seconds_after_finished: (
+        Annotated[
+            int,
+            number(
+                "Seconds after its end when the AIJob is deleted; never where left out. The fabric "
+                "keeps its job.",
+                0,
+                31_536_000,
+            ),
+        ]
+        | None
+    ) = None
 
     rules: ClassVar = (
         Rule(

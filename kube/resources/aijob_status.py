@@ -78,10 +78,13 @@ class AIJobStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omi
     job_uid: Annotated[str, text("The job's UUID in the fabric.", 36)] = msgspec.field(
         default="", name="jobUID"
     )
-    state: Annotated[
-        JobState | None,
-        word("The job's status in the fabric. Programs read the conditions instead."),
-    ] = None
+    state: (
+        Annotated[
+            JobState,
+            word("The job's status in the fabric. Programs read the conditions instead."),
+        ]
+        | None
+    ) = None
     reason: Annotated[str, text("One word for why it is in that state.", 63)] = ""
     message: Annotated[str, text("The same for people.", 1024)] = ""
     policy: Annotated[
@@ -91,20 +94,20 @@ class AIJobStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omi
     completions: Annotated[str, text("Ended tasks of all known ones, for people: 493/500.", 31)] = (
         ""
     )
-    tasks: Annotated[TaskCounts | None, part("Tasks by their state.")] = None
+    tasks: Annotated[TaskCounts, part("Tasks by their state.")] | None = None
     percent: Annotated[int, number("Progress in percent.", 0, 100)] = 0
     stages: Annotated[
         list[StageStatus],
         items("The plan's stages, the first sixteen.", 16, kind="map", key="name"),
     ] = []
-    usage: Annotated[TokenUsage | None, part("What models read and wrote.")] = None
-    spend: Annotated[Spend | None, part("What the job cost so far.")] = None
+    usage: Annotated[TokenUsage, part("What models read and wrote.")] | None = None
+    spend: Annotated[Spend, part("What the job cost so far.")] | None = None
     cost_usd: Annotated[
         str, text("What the job cost so far, in US dollars, for people: 0.001421.", 31)
     ] = msgspec.field(default="", name="costUSD")
     failures: Annotated[list[Failure], items("Tasks that were given up, the first ten.", 10)] = []
-    start_time: Annotated[str | None, moment("When its first task was claimed.")] = None
-    completion_time: Annotated[str | None, moment("When it ended.")] = None
+    start_time: Annotated[str, moment("When its first task was claimed.")] | None = None
+    completion_time: Annotated[str, moment("When it ended.")] | None = None
     conditions: Annotated[
         list[Condition],
         items("What holds of the job.", 8, kind="map", key="type"),

@@ -75,14 +75,17 @@ class Autoscaling(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     min_replicas: Annotated[int, number("Fewest agents.", 0, MOST_REPLICAS)] = 1
     max_replicas: Annotated[int, number("Most agents.", 1, MOST_REPLICAS)]
-    tasks_per_replica: Annotated[
-        int | None,
-        number(
-            "Tasks, queued and running, that one agent is to have; spec.slots where left out.",
-            1,
-            1_000_000,
-        ),
-    ] = None
+    tasks_per_replica: (
+        Annotated[
+            int,
+            number(
+                "Tasks, queued and running, that one agent is to have; spec.slots where left out.",
+                1,
+                1_000_000,
+            ),
+        ]
+        | None
+    ) = None
     scale_down_stabilization_seconds: Annotated[
         int,
         number(
@@ -96,14 +99,20 @@ class Autoscaling(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 class Resources(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """What the agent's container asks for and may use."""
 
-    requests: Annotated[
-        dict[str, Annotated[str, text("A quantity.", 32, pattern=QUANTITY)]] | None,
-        mapping("What is set aside: cpu, memory, ephemeral-storage, nvidia.com/gpu.", 8),
-    ] = None
-    limits: Annotated[
-        dict[str, Annotated[str, text("A quantity.", 32, pattern=QUANTITY)]] | None,
-        mapping("What it may use at most.", 8),
-    ] = None
+    requests: (
+        Annotated[
+            dict[str, Annotated[str, text("A quantity.", 32, pattern=QUANTITY)]],
+            mapping("What is set aside: cpu, memory, ephemeral-storage, nvidia.com/gpu.", 8),
+        ]
+        | None
+    ) = None
+    limits: (
+        Annotated[
+            dict[str, Annotated[str, text("A quantity.", 32, pattern=QUANTITY)]],
+            mapping("What it may use at most.", 8),
+        ]
+        | None
+    ) = None
 
 
 class Toleration(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -122,15 +131,18 @@ class Toleration(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         ),
     )
 
-    key: Annotated[str | None, text("The taint's key; every one where left out.", 253)] = None
+    key: Annotated[str, text("The taint's key; every one where left out.", 253)] | None = None
     operator: Annotated[
         Literal["Equal", "Exists"], word("Whether the value counts (Equal) or not (Exists).")
     ] = "Equal"
-    value: Annotated[str | None, text("The taint's value.", 63)] = None
-    effect: Annotated[
-        Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None,
-        word("The taint's effect; every one where left out."),
-    ] = None
+    value: Annotated[str, text("The taint's value.", 63)] | None = None
+    effect: (
+        Annotated[
+            Literal["NoSchedule", "PreferNoSchedule", "NoExecute"],
+            word("The taint's effect; every one where left out."),
+        ]
+        | None
+    ) = None
 
 
 class AIWorkerPoolSpec(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -147,19 +159,25 @@ class AIWorkerPoolSpec(msgspec.Struct, frozen=True, kw_only=True, rename="camel"
         ),
     ] = 1
     slots: Annotated[int, number("Tasks that one agent runs at once (DAEF_SLOTS).", 1, 1_024)] = 2
-    autoscaling: Annotated[
-        Autoscaling | None,
-        part("How the operator chooses spec.replicas; leave it out to choose it otherwise."),
-    ] = None
-    max_running_tasks: Annotated[
-        int | None,
-        number(
-            "Most tasks of the pool that run at once, on all agents together.",
-            1,
-            1_000_000,
-            in_rest("max_running_tasks"),
-        ),
-    ] = None
+    autoscaling: (
+        Annotated[
+            Autoscaling,
+            part("How the operator chooses spec.replicas; leave it out to choose it otherwise."),
+        ]
+        | None
+    ) = None
+    max_running_tasks: (
+        Annotated[
+            int,
+            number(
+                "Most tasks of the pool that run at once, on all agents together.",
+                1,
+                1_000_000,
+                in_rest("max_running_tasks"),
+            ),
+        ]
+        | None
+    ) = None
     wait_bounds: Annotated[
         WaitBounds, part("How long work of each priority may wait before it is favoured.")
     ] = WaitBounds()
@@ -167,10 +185,13 @@ class AIWorkerPoolSpec(msgspec.Struct, frozen=True, kw_only=True, rename="camel"
         int,
         number("Seconds an agent that has to go may take to finish its running tasks.", 0, 3_600),
     ] = 120
-    image: Annotated[
-        str | None,
-        text("The agents' image; the operator's setting DAEF_AGENT_IMAGE where left out.", 500),
-    ] = None
+    image: (
+        Annotated[
+            str,
+            text("The agents' image; the operator's setting DAEF_AGENT_IMAGE where left out.", 500),
+        ]
+        | None
+    ) = None
     token_secret_ref: Annotated[
         KeyReference,
         part("The agents' token, with the scope worker, in the pool's namespace."),
@@ -179,20 +200,26 @@ class AIWorkerPoolSpec(msgspec.Struct, frozen=True, kw_only=True, rename="camel"
         KeyReference,
         part("The certificate authority of the control plane, in the pool's namespace."),
     ] = KeyReference(name="daef-grpc-ca", key="ca.crt")
-    client_certificate: Annotated[
-        ClientCertificate | None,
-        part("A certificate that agents show to the control plane, where it asks for one."),
-    ] = None
+    client_certificate: (
+        Annotated[
+            ClientCertificate,
+            part("A certificate that agents show to the control plane, where it asks for one."),
+        ]
+        | None
+    ) = None
     model_keys: Annotated[
         list[ModelKey], items("Keys for model endpoints.", 32, kind="map", key="name")
     ] = []
-    resources: Annotated[
-        Resources | None, part("What the agent's container asks for and may use.")
-    ] = None
-    node_selector: Annotated[
-        dict[str, Annotated[str, text("The label's value.", 63, pattern=LABEL_VALUE)]] | None,
-        mapping("Labels of the nodes that agents run on.", 16),
-    ] = None
+    resources: (
+        Annotated[Resources, part("What the agent's container asks for and may use.")] | None
+    ) = None
+    node_selector: (
+        Annotated[
+            dict[str, Annotated[str, text("The label's value.", 63, pattern=LABEL_VALUE)]],
+            mapping("Labels of the nodes that agents run on.", 16),
+        ]
+        | None
+    ) = None
     tolerations: Annotated[
         list[Toleration], items("Taints of nodes that agents do not mind.", 16)
     ] = []
@@ -217,7 +244,7 @@ class AIWorkerPoolStatus(
     busy_slots: Annotated[int, number("Slots that run a task.", 0, 2**31 - 1)] = 0
     queued_tasks: Annotated[int, number("Tasks that wait for an agent.", 0, 2**31 - 1)] = 0
     selector: Annotated[str, text("The pods' labels, for the scale subresource.", 512)] = ""
-    last_scale_time: Annotated[str | None, moment("When the operator last scaled.")] = None
+    last_scale_time: Annotated[str, moment("When the operator last scaled.")] | None = None
     conditions: Annotated[
         list[Condition], items("What holds of the pool.", 8, kind="map", key="type")
     ] = []

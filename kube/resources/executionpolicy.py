@@ -48,7 +48,7 @@ class ExecutionPolicySpec(msgspec.Struct, frozen=True, kw_only=True, rename="cam
     types: Annotated[
         list[Annotated[JobType, word("A type of job.")]],
         items("Types of jobs that are allowed.", 5, least=1, kind="set", rest=lower_case("types")),
-    ] = msgspec.field(default_factory=lambda: ["Chat", "Analyze", "Embed", "Batch", "Pipeline"])
+    ] = msgspec.field(default_factory=lambda: ["Chat", "Analyze", "Batch", "Embed", "Pipeline"])
     priorities: Annotated[
         list[Annotated[Priority, word("A priority.")]],
         items(
@@ -94,19 +94,27 @@ class ExecutionPolicySpec(msgspec.Struct, frozen=True, kw_only=True, rename="cam
     max_documents: Annotated[
         int, number("Most documents of a job.", 1, 1_000_000, in_rest("max_documents"))
     ] = 10_000
-    max_attempts: Annotated[
-        int | None,
-        number(
-            "Attempts before a task is a dead letter; the fabric's setting where left out.",
-            1,
-            1_000,
-            in_rest("max_attempts"),
-        ),
-    ] = None
-    max_parallelism: Annotated[
-        int | None,
-        number("Most tasks of a job that run at once.", 1, 1_000_000, in_rest("max_parallelism")),
-    ] = None
+    max_attempts: (
+        Annotated[
+            int,
+            number(
+                "Attempts before a task is a dead letter; the fabric's setting where left out.",
+                1,
+                1_000,
+                in_rest("max_attempts"),
+            ),
+        ]
+        | None
+    ) = None
+    max_parallelism: (
+        Annotated[
+            int,
+            number(
+                "Most tasks of a job that run at once.", 1, 1_000_000, in_rest("max_parallelism")
+            ),
+        ]
+        | None
+    ) = None
     limit_micros: Annotated[
         int,
         number(
@@ -116,15 +124,18 @@ class ExecutionPolicySpec(msgspec.Struct, frozen=True, kw_only=True, rename="cam
             dollars("limit_usd"),
         ),
     ] = 10_000_000
-    schedule_to_start_seconds: Annotated[
-        int | None,
-        number(
-            "Seconds a ready task may wait for an agent.",
-            1,
-            MOST_SECONDS,
-            in_rest("schedule_to_start_seconds"),
-        ),
-    ] = None
+    schedule_to_start_seconds: (
+        Annotated[
+            int,
+            number(
+                "Seconds a ready task may wait for an agent.",
+                1,
+                MOST_SECONDS,
+                in_rest("schedule_to_start_seconds"),
+            ),
+        ]
+        | None
+    ) = None
     start_to_close_seconds: Annotated[
         int,
         number("Seconds an attempt may take.", 1, MOST_SECONDS, in_rest("start_to_close_seconds")),
@@ -138,15 +149,18 @@ class ExecutionPolicySpec(msgspec.Struct, frozen=True, kw_only=True, rename="cam
             or_none("schedule_to_close_seconds"),
         ),
     ] = 86_400
-    job_deadline_seconds: Annotated[
-        int | None,
-        number(
-            "Seconds a job may take from its submission.",
-            1,
-            MOST_SECONDS,
-            in_rest("job_deadline_seconds"),
-        ),
-    ] = None
+    job_deadline_seconds: (
+        Annotated[
+            int,
+            number(
+                "Seconds a job may take from its submission.",
+                1,
+                MOST_SECONDS,
+                in_rest("job_deadline_seconds"),
+            ),
+        ]
+        | None
+    ) = None
 
 
 class ExecutionPolicyStatus(

@@ -6,7 +6,7 @@ and the translation into REST bodies read nothing else.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, get_args, get_origin
 
 from msgspec import Meta
 
@@ -125,6 +125,16 @@ def hundredth(path: str) -> InRest:
 def or_none(path: str) -> InRest:
     """0 stands for no bound."""
     return InRest(path, lambda value: value or None)
+
+
+def taken_apart(hint: Any) -> tuple[Any, Meta]:
+    """The type of a field, without ``None``, and what is said about it."""
+    some = [each for each in get_args(hint) if each is not type(None)]
+    if type(None) in get_args(hint):
+        hint = some[0]
+    if get_origin(hint) is Annotated:
+        return hint.__origin__, hint.__metadata__[0]
+    return hint, Meta()
 
 
 def _many(value: Any) -> bool:

@@ -68,15 +68,18 @@ class ModelEndpointSpec(msgspec.Struct, frozen=True, kw_only=True, rename="camel
             "The models that answer there.", 100, least=1, kind="set", rest=in_rest("model_names")
         ),
     ]
-    url: Annotated[
-        str | None,
-        text(
-            "The protocol's base: https://models.example.com/v1, without user and password.",
-            500,
-            pattern=r"^https?://[^@\s/:?#]+(:[0-9]{1,5})?(/[^@\s]*)?$",
-            rest=in_rest("base_url"),
-        ),
-    ] = None
+    url: (
+        Annotated[
+            str,
+            text(
+                "The protocol's base: https://models.example.com/v1, without user and password.",
+                500,
+                pattern=r"^https?://[^@\s/:?#]+(:[0-9]{1,5})?(/[^@\s]*)?$",
+                rest=in_rest("base_url"),
+            ),
+        ]
+        | None
+    ) = None
     location: Annotated[
         str,
         text(
@@ -87,17 +90,20 @@ class ModelEndpointSpec(msgspec.Struct, frozen=True, kw_only=True, rename="camel
         ),
     ] = "local"
     price: Annotated[Price, part("What tokens cost there.")] = Price()
-    key_name: Annotated[
-        str | None,
-        text(
-            "Agents send the key that they have as DAEF_MODEL_KEY_<KEYNAME>; see modelKeys of "
-            "AIWorkerPool.",
-            63,
-            shortest=1,
-            pattern=r"^[A-Za-z0-9_-]+$",
-            rest=in_rest("key_name"),
-        ),
-    ] = None
+    key_name: (
+        Annotated[
+            str,
+            text(
+                "Agents send the key that they have as DAEF_MODEL_KEY_<KEYNAME>; see modelKeys of "
+                "AIWorkerPool.",
+                63,
+                shortest=1,
+                pattern=r"^[A-Za-z0-9_-]+$",
+                rest=in_rest("key_name"),
+            ),
+        ]
+        | None
+    ) = None
     timeout_seconds: Annotated[
         int, number("Seconds that a call may take.", 1, 3_600, in_rest("timeout_seconds"))
     ] = 60

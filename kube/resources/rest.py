@@ -1,11 +1,11 @@
 """A resource's spec as a body of REST: each field says where it belongs there."""
 
 from collections.abc import Iterator
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Any, get_type_hints
 
 import msgspec
 
-from kube.resources.fields import InRest
+from kube.resources.fields import InRest, taken_apart
 
 
 def rest_body(spec: msgspec.Struct) -> dict[str, Any]:
@@ -27,7 +27,7 @@ def rest_body(spec: msgspec.Struct) -> dict[str, Any]:
 
 def rest_places(kind: type[msgspec.Struct]) -> dict[str, str]:
     """The path of each field that REST has, by its path in the resource."""
-    return {name: place.path for name, place, _ in _places(kind, "")}
+    return {name: place.path for name, place in _places(kind, "")}
 
 
 def _values(spec: msgspec.Struct) -> Iterator[tuple[InRest, Any]]:
@@ -41,29 +41,18 @@ def _values(spec: msgspec.Struct) -> Iterator[tuple[InRest, Any]]:
             yield place, value
 
 
-def _places(kind: type[msgspec.Struct], above: str) -> Iterator[tuple[str, InRest, Any]]:
+def _places(kind: type[msgspec.Struct], above: str) -> Iterator[tuple[str, InRest]]:
     hints = get_type_hints(kind, include_extras=True)
     for name, shown in zip(kind.__struct_fields__, kind.__struct_encode_fields__, strict=True):
         place, path = place_of(hints[name]), f"{above}{shown}"
         if place is not None:
-            yield path, place, hints[name]
-        for inner in _structs(hints[name]):
+            yield path, place
+        inner, _ = taken_apart(hints[name])
+        if isinstance(inner, type) and issubclass(inner, msgspec.Struct):
             yield from _places(inner, f"{path}.")
 
 
 def place_of(hint: Any) -> InRest | None:
     """Where REST has a field of this annotation, if it does."""
-    if get_origin(hint) is not Annotated:
-        return None
-    place = (hint.__metadata__[0].extra or {}).get("rest")
+    place = (taken_apart(hint)[1].extra or {}).get("rest")
     return place if isinstance(place, InRest) else None
-
-
-def _structs(hint: Any) -> Iterator[type[msgspec.Struct]]:
-    """The structs that a field's own type may be, lists apart."""
-    base = get_args(hint)[0] if get_origin(hint) is Annotated else hint
-    for each in get_args(base) if get_origin(base) is not list else ():
-        if isinstance(each, type) and issubclass(each, msgspec.Struct):
-            yield each
-    if isinstance(base, type) and issubclass(base, msgspec.Struct):
-        yield base

@@ -22,15 +22,18 @@ class TenantQuotaSpec(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
             in_rest("weight"),
         ),
     ] = 100
-    max_running_tasks: Annotated[
-        int | None,
-        number(
-            "Most tasks of the tenant that run at once in each pool.",
-            1,
-            1_000_000,
-            in_rest("max_running_tasks"),
-        ),
-    ] = None
+    max_running_tasks: (
+        Annotated[
+            int,
+            number(
+                "Most tasks of the tenant that run at once in each pool.",
+                1,
+                1_000_000,
+                in_rest("max_running_tasks"),
+            ),
+        ]
+        | None
+    ) = None
 
 
 QUOTA_CONDITIONS = (ready("The fabric has the tenant as the spec says."),)
