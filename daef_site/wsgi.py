@@ -11,7 +11,7 @@ _django = get_wsgi_application()
 
 from django.conf import settings  # noqa: E402
 
-from daef_site import receiving, stalled  # noqa: E402 (they use what Django has set up)
+from daef_site import garbage, receiving, stalled  # noqa: E402 (they use what Django has set up)
 
 application = receiving.with_places(
     _django,
@@ -23,6 +23,7 @@ receiving.allow_connections()
 from jobs import figures  # noqa: E402  # only now are Django's apps there
 
 figures.start()
+garbage.collect_rarely()
 
 if os.environ.get("DAEF_SUPERVISED"):
     exit_with_parent()

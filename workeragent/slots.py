@@ -6,7 +6,7 @@ are claimed in batches, with one batch waiting while another is settled.
 
 from dataclasses import dataclass
 
-BATCH = 256
+BATCH = 512
 """Most tasks asked for, and most outcomes settled, in one call; `ClaimRequest` has the limit."""
 
 BATCH_SECONDS = 0.05

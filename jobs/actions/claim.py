@@ -14,12 +14,9 @@ from jobs.models import Pool, Worker
 from jobs.policies import fairness
 from jobs.states import PRIORITIES, WorkerState
 from jobs.transitions import claiming
-from jobs.transitions.claiming import ClaimedRow, GroupRow, ServedRow
+from jobs.transitions.claiming import MAX_CLAIM, ClaimedRow, GroupRow, ServedRow
 
 logger = logging.getLogger(__name__)
-
-MAX_CLAIM = 256
-"""Most tasks in one answer; larger batches gained nothing when measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +149,7 @@ def _claim_tasks(requests: Sequence[ClaimRequest], claimer: Claimer) -> list[lis
     them is fenced.
     """
     for pool in sorted({request.worker.pool_id for request in requests}):
-        claiming.lock_pool(pool, durable=False)
+        claiming.lock_pool(pool)
     claimed = [claimer.claim(request) for request in requests]
     if any(claimed):
         reach("claim.before_commit")

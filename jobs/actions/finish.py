@@ -33,7 +33,7 @@ def finish_shares(
     ]
     moved = dependents.unblock(ends) if ends else []
     jobs.settle_budgets(_budget_deltas(ended))
-    deltas = [*map(_share_delta, ended), *map(moved_delta, moved), *others]
+    deltas = [*_share_deltas(ended), *map(moved_delta, moved), *others]
     totals = jobs.count(deltas)
     jobs.record_events(_events(ended, kind), actor=actor)
     end_jobs_without_open_tasks(totals)
@@ -91,19 +91,25 @@ def moved_delta(task: MovedTask) -> StageDelta:
     return StageDelta(task.job_id, task.stage)
 
 
-def _share_delta(share: EndedShare) -> StageDelta:
-    ended = share.status != TaskStatus.QUEUED
-    return StageDelta(
-        share.job_id,
-        share.stage,
-        open=-1 if ended else 0,
-        succeeded=int(share.status == TaskStatus.SUCCEEDED),
-        dead_lettered=int(share.status == TaskStatus.DEAD_LETTERED),
-        cancelled=int(share.status == TaskStatus.CANCELLED),
-        input_tokens=share.input_tokens,
-        output_tokens=share.output_tokens,
-        cost_nano_usd=share.cost_nano_usd,
-    )
+def _share_deltas(ended: Sequence[EndedShare]) -> list[StageDelta]:
+    """One delta per stage and status: settlements are large, and mostly of one kind."""
+    alike: dict[tuple[int, int, str], list[EndedShare]] = defaultdict(list)
+    for share in ended:
+        alike[share.job_id, share.stage, share.status].append(share)
+    return [
+        StageDelta(
+            job,
+            stage,
+            open=0 if status == TaskStatus.QUEUED else -len(shares),
+            succeeded=len(shares) if status == TaskStatus.SUCCEEDED else 0,
+            dead_lettered=len(shares) if status == TaskStatus.DEAD_LETTERED else 0,
+            cancelled=len(shares) if status == TaskStatus.CANCELLED else 0,
+            input_tokens=sum(share.input_tokens for share in shares),
+            output_tokens=sum(share.output_tokens for share in shares),
+            cost_nano_usd=sum(share.cost_nano_usd for share in shares),
+        )
+        for (job, stage, status), shares in alike.items()
+    ]
 
 
 def _budget_deltas(ended: Sequence[EndedShare]) -> list[BudgetDelta]:

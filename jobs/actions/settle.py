@@ -1,8 +1,7 @@
 """Take outcomes from workers: judge each, end its share, carry the consequences."""
 
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -10,15 +9,13 @@ import msgspec
 
 from faultpoints import reach
 from jobs.actions import spawning
-from jobs.actions.claim import Claimer, ClaimRequest
 from jobs.actions.finish import finish_shares
 from jobs.actions.spawning import SpawnOrder
-from jobs.actions.transactions import in_transaction
+from jobs.actions.transactions import BRIEF_MILLISECONDS, in_transaction, wait_briefly
 from jobs.models import Worker
 from jobs.policies import isolation, retry
 from jobs.states import AttemptOutcome, EventKind, Reason, TaskStatus
-from jobs.transitions import artifacts, claiming, jobs, settling
-from jobs.transitions.claiming import ClaimedRow
+from jobs.transitions import artifacts, jobs, settling
 from jobs.transitions.settling import (
     DecisionFacts,
     EndedShare,
@@ -78,24 +75,20 @@ class Answer(NamedTuple):
     message: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class SettleRequest:
-    """A worker's outcomes, and how many tasks it wants next."""
+APPLIED = Answer(SettleStatus.APPLIED)
+REPEATED = Answer(SettleStatus.REPEATED)
+FENCED = Answer(SettleStatus.FENCED, "the lease is not held any more")
+
+
+class SettleRequest(NamedTuple):
+    """A worker's outcomes."""
 
     worker: Worker
     reports: Sequence[Report]
-    want: int
-    lease_seconds: float
-    is_waiting: Callable[[], bool] = lambda: True
-    """Whether the worker still waits for its answer; what it has reported counts in any case."""
 
 
-@dataclass(slots=True)
-class SettleAnswer:
-    """Answers in the order of the outcomes, and the next batch."""
-
-    answers: list[Answer] = field(default_factory=list)
-    tasks: list[ClaimedRow] = field(default_factory=list)
+Answers = list[Answer]
+"""What one worker is told, in the order of its outcomes."""
 
 
 class Verdict(NamedTuple):
@@ -108,24 +101,15 @@ class Verdict(NamedTuple):
 
 
 @in_transaction
-def settle_and_claim(requests: Sequence[SettleRequest], claimer: Claimer) -> list[SettleAnswer]:
-    """Settle the outcomes of several workers and claim their next tasks, in one transaction."""
-    wanting = [request for request in requests if request.want > 0]
-    for pool in sorted({request.worker.pool_id for request in wanting}):
-        claiming.lock_pool(pool, durable=True)
-    answers = _settle(requests)
-    for request, answer in zip(requests, answers, strict=True):
-        if request.want > 0:
-            answer.tasks = claimer.claim(
-                ClaimRequest(
-                    request.worker, request.want, request.lease_seconds, request.is_waiting
-                )
-            )
-    reach("settle.before_commit")
-    return answers
+def settle(
+    requests: Sequence[SettleRequest], *, lock_milliseconds: int = BRIEF_MILLISECONDS
+) -> list[Answers]:
+    """Settle the outcomes of several workers in one transaction, which waits for the disk.
 
-
-def _settle(requests: Sequence[SettleRequest]) -> list[SettleAnswer]:
+    Raises an OperationalError of which `is_locked_out` is true where somebody held a row for that
+    long.
+    """
+    wait_briefly(lock_milliseconds)
     verdicts = _judge(requests)
     ended = settling.end_shares([verdict.share for verdict in verdicts.values()])
     applied = {(share.id, share.epoch, share.owner): share for share in ended}
@@ -137,6 +121,7 @@ def _settle(requests: Sequence[SettleRequest]) -> list[SettleAnswer]:
     _record_usage(requests, applied, recorded)
     finish_shares(ended, kind=EventKind.SETTLED, actor=_actor(requests), others=counts)
     _fail_jobs({key: verdicts[key] for key in applied}, applied)
+    reach("settle.before_commit")
     return _answers(requests, verdicts, applied, recorded)
 
 
@@ -150,8 +135,8 @@ def _judge(requests: Sequence[SettleRequest]) -> dict[ShareKey, Verdict]:
     for request in requests:
         for report in request.reports:
             heard.setdefault(_key(request, report), (request.worker, report))
-    facts = _facts(report for _, report in heard.values())
-    stored = _known_artifacts(report for _, report in heard.values())
+    reports = [report for _, report in heard.values()]
+    facts, stored = _facts(reports), _known_artifacts(reports)
     refusals = spawning.refusals(
         {key: report.spawned for key, (_, report) in heard.items() if report.spawned}
     )
@@ -166,12 +151,12 @@ def _judge(requests: Sequence[SettleRequest]) -> dict[ShareKey, Verdict]:
     }
 
 
-def _facts(reports: Iterable[Report]) -> dict[tuple[int, int], DecisionFacts]:
+def _facts(reports: Sequence[Report]) -> dict[tuple[int, int], DecisionFacts]:
     failed = [report.task_id for report in reports if report.kind != ReportKind.SUCCEEDED]
     return settling.decision_facts(failed) if failed else {}
 
 
-def _known_artifacts(reports: Iterable[Report]) -> set[tuple[int, str]]:
+def _known_artifacts(reports: Sequence[Report]) -> set[tuple[int, str]]:
     """Which ``(task, sha256)`` name a blob of the task's own tenant."""
     named = [(report.task_id, report.result_sha256) for report in reports if report.result_sha256]
     return artifacts.known(named) if named else set()
@@ -201,8 +186,7 @@ def _verdict(worker: Worker, report: Report, facts: DecisionFacts | None, proble
         return Verdict(share, Answer(SettleStatus.REJECTED, problem))
     if report.kind == ReportKind.SUCCEEDED:
         share = _share(worker, report, TaskStatus.SUCCEEDED, AttemptOutcome.SUCCEEDED)
-        share = share._replace(result=report.result or None, result_sha256=report.result_sha256)
-        return Verdict(share, Answer(SettleStatus.APPLIED), spawned=report.spawned)
+        return Verdict(share, APPLIED, spawned=report.spawned)
     return _failure_verdict(worker, report, facts or DecisionFacts(1, 1, 0.0, None))
 
 
@@ -222,7 +206,7 @@ def _failure_verdict(worker: Worker, report: Report, facts: DecisionFacts) -> Ve
     outcome = AttemptOutcome.RELEASED if released else AttemptOutcome.FAILED
     share = decided_share(_share(worker, report, TaskStatus.QUEUED, outcome), decision)
     fails = Reason.BUDGET_EXCEEDED if isinstance(decision, retry.FailJob) else None
-    return Verdict(share, Answer(SettleStatus.APPLIED), fails_job=fails)
+    return Verdict(share, APPLIED, fails_job=fails)
 
 
 def decided_share(share: ShareEnd, decision: retry.Decision) -> ShareEnd:
@@ -241,12 +225,22 @@ def decided_share(share: ShareEnd, decision: retry.Decision) -> ShareEnd:
 
 
 def _share(worker: Worker, report: Report, status: TaskStatus, outcome: AttemptOutcome) -> ShareEnd:
-    return ShareEnd(
-        id=report.task_id,
-        epoch=report.epoch,
-        owner=worker.pk,
-        status=status,
-        outcome=outcome,
+    succeeded = status == TaskStatus.SUCCEEDED
+    share = ShareEnd(
+        report.task_id,
+        report.epoch,
+        worker.id,
+        status,
+        outcome,
+        result=(report.result or None) if succeeded else None,
+        result_sha256=report.result_sha256 if succeeded else None,
+    )
+    return share if succeeded and not report.usage else _with_details(share, report)
+
+
+def _with_details(share: ShareEnd, report: Report) -> ShareEnd:
+    """What hardly any of a large batch of short tasks has: its error, and what it used."""
+    return share._replace(
         error_code=report.error_code[:63] or None,
         error_message=report.error_message[:MAX_MESSAGE] or None,
         input_tokens=sum(entry.input_tokens for entry in report.usage),
@@ -266,7 +260,7 @@ def _recorded(
 
 
 def _key(request: SettleRequest, report: Report) -> ShareKey:
-    return report.task_id, report.epoch, request.worker.pk
+    return report.task_id, report.epoch, request.worker.id
 
 
 def _record_usage(
@@ -279,6 +273,8 @@ def _record_usage(
     What a worker reports of a share that it never held is not booked: it would take the place
     of the holder's own entries.
     """
+    if not any(report.usage for request in requests for report in request.reports):
+        return
     rows: list[UsageRow] = []
     heard: set[ShareKey] = set()
     for request in requests:
@@ -309,13 +305,10 @@ def _answers(
     verdicts: Mapping[ShareKey, Verdict],
     applied: Mapping[ShareKey, EndedShare],
     recorded: Mapping[tuple[int, int], RecordedShare],
-) -> list[SettleAnswer]:
+) -> list[Answers]:
     keys = [[_key(request, report) for report in request.reports] for request in requests]
     told: set[ShareKey] = set()
-    return [
-        SettleAnswer([_answer(key, verdicts, applied, recorded, told) for key in each])
-        for each in keys
-    ]
+    return [[_answer(key, verdicts, applied, recorded, told) for key in each] for each in keys]
 
 
 def _answer(
@@ -329,5 +322,5 @@ def _answer(
         told.add(key)
         return verdicts[key].answer
     if key in told or recorded.get(key[:2]) == RecordedShare(key[2], settled=True):
-        return Answer(SettleStatus.REPEATED)
-    return Answer(SettleStatus.FENCED, "the lease is not held any more")
+        return REPEATED
+    return FENCED

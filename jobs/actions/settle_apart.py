@@ -1,27 +1,13 @@
 """Settle around locks that somebody holds: each job by itself, so that the rest is done."""
 
-from collections.abc import Callable, Sequence, Set
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Sequence, Set
 from functools import partial
 
 from django.db import OperationalError
 
-from jobs.actions.claim import Claimer
-from jobs.actions.settle import (
-    Answer,
-    Report,
-    SettleAnswer,
-    SettleRequest,
-    SettleStatus,
-    settle_and_claim,
-)
+from jobs.actions.settle import Answer, Answers, Report, SettleRequest, SettleStatus, settle
 from jobs.actions.stuck import StuckJobs
-from jobs.actions.transactions import (
-    BRIEF_MILLISECONDS,
-    in_transaction,
-    is_locked_out,
-    wait_briefly,
-)
+from jobs.actions.transactions import BRIEF_MILLISECONDS, is_locked_out
 from jobs.states import TASK_BITS
 
 BUSY = Answer(SettleStatus.BUSY, "somebody holds this job's rows; send the outcome again")
@@ -30,101 +16,68 @@ APART_MILLISECONDS = 100
 """How long a settlement of one job waits for a lock once it is known that somebody holds some: all
 calls of this control plane wait behind it, and there may be many such jobs."""
 
-Chosen = Callable[[int], bool]
-"""Whether a job is among those that are settled now."""
-
 
 class Settler:
     """Settles for the workers of one control plane; remembers the jobs that held it up."""
 
-    def __init__(self, claimer: Claimer) -> None:
-        self._claimer = claimer
+    def __init__(self) -> None:
         self._stuck = StuckJobs()
 
-    def settle(self, requests: Sequence[SettleRequest]) -> list[SettleAnswer]:
-        """Settle and claim in one transaction, as `settle_and_claim`.
+    def settle(self, requests: Sequence[SettleRequest]) -> list[Answers]:
+        """Settle in one transaction; where a lock is in its way, each job by itself.
 
-        Where a lock is in its way, the same without claims: it may be the pool's. Then each job by
-        itself. Outcomes of jobs that are locked are answered BUSY, and stay their workers'.
+        Outcomes of jobs that are locked are answered BUSY, and stay their workers'.
         """
+        reported = {_job(report) for request in requests for report in request.reports}
         stuck = set(self._stuck.now())
-
-        def free(job: int) -> bool:
-            return job not in stuck
-
-        return (
-            _unless_locked(partial(self._settle, requests, free, claims=True))
-            or _unless_locked(partial(self._settle_briefly, requests, free, BRIEF_MILLISECONDS))
-            or self._settle_apart(requests, stuck)
-        )
+        if stuck.isdisjoint(reported):
+            told = _unless_locked(partial(settle, requests))
+        else:
+            told = _settle_jobs(requests, reported - stuck, milliseconds=BRIEF_MILLISECONDS)
+        return told or self._settle_apart(requests, sorted(reported - stuck))
 
     def _settle_apart(
-        self, requests: Sequence[SettleRequest], stuck: Set[int]
-    ) -> list[SettleAnswer]:
-        answers = _busy(requests)
-        reported = {_job(report) for request in requests for report in request.reports}
-        for job in sorted(reported - stuck):
-            self._settle_job(job, requests, answers)
-        return answers
-
-    def _settle_job(
-        self, job: int, requests: Sequence[SettleRequest], answers: list[SettleAnswer]
-    ) -> None:
-        told = _unless_locked(
-            partial(self._settle_briefly, requests, job.__eq__, APART_MILLISECONDS)
-        )
-        if told is None:
-            self._stuck.add([job])
-            return
-        for request, answer, part in zip(requests, answers, told, strict=True):
-            for number, report in enumerate(request.reports):
-                if _job(report) == job:
-                    answer.answers[number] = part.answers[number]
-
-    @in_transaction
-    def _settle_briefly(
-        self, requests: Sequence[SettleRequest], chosen: Chosen, milliseconds: int
-    ) -> list[SettleAnswer]:
-        wait_briefly(milliseconds)
-        return self._settle(requests, chosen, claims=False)
-
-    def _settle(
-        self, requests: Sequence[SettleRequest], chosen: Chosen, *, claims: bool
-    ) -> list[SettleAnswer]:
-        """Settle what was reported of some jobs; everything else is answered BUSY."""
-        places = [
-            [number for number, report in enumerate(request.reports) if chosen(_job(report))]
-            for request in requests
-        ]
-        parts = [
-            replace(
-                request,
-                reports=[request.reports[number] for number in numbers],
-                want=request.want if claims else 0,
-            )
-            for request, numbers in zip(requests, places, strict=True)
-        ]
-        answers = _busy(requests)
-        told = settle_and_claim(parts, self._claimer)
-        for answer, numbers, part in zip(answers, places, told, strict=True):
-            answer.tasks = part.tasks
-            for number, each in zip(numbers, part.answers, strict=True):
-                answer.answers[number] = each
+        self, requests: Sequence[SettleRequest], jobs: Iterable[int]
+    ) -> list[Answers]:
+        answers = [[BUSY] * len(request.reports) for request in requests]
+        for job in jobs:
+            told = _settle_jobs(requests, {job}, milliseconds=APART_MILLISECONDS)
+            if told is None:
+                self._stuck.add([job])
+            else:
+                answers = list(map(_merged, answers, told))
         return answers
 
 
-def _unless_locked(settle: Callable[[], list[SettleAnswer]]) -> list[SettleAnswer] | None:
+def _settle_jobs(
+    requests: Sequence[SettleRequest], jobs: Set[int], *, milliseconds: int
+) -> list[Answers] | None:
+    """Settle what was reported of these jobs; everything else is answered BUSY."""
+    parts = [
+        request._replace(reports=[report for report in request.reports if _job(report) in jobs])
+        for request in requests
+    ]
+    told = _unless_locked(partial(settle, parts, lock_milliseconds=milliseconds))
+    if told is None:
+        return None
+    return [
+        [next(part) if _job(report) in jobs else BUSY for report in request.reports]
+        for request, part in zip(requests, map(iter, told), strict=True)
+    ]
+
+
+def _unless_locked(settling: Callable[[], list[Answers]]) -> list[Answers] | None:
     try:
-        return settle()
+        return settling()
     except OperationalError as error:
         if not is_locked_out(error):
             raise
         return None
 
 
+def _merged(some: Answers, others: Answers) -> Answers:
+    return [other if one is BUSY else one for one, other in zip(some, others, strict=True)]
+
+
 def _job(report: Report) -> int:
     return report.task_id >> TASK_BITS
-
-
-def _busy(requests: Sequence[SettleRequest]) -> list[SettleAnswer]:
-    return [SettleAnswer([BUSY] * len(request.reports)) for request in requests]

@@ -53,7 +53,8 @@ def report_of(outcome: worker_pb2.Outcome) -> Report:
     """An outcome as the settle action takes it."""
     kind = KINDS.get(outcome.kind, ReportKind.FAILED)
     succeeded = kind == ReportKind.SUCCEEDED
-    result_sha256 = _text(outcome.result_sha256) or None
+    sha256 = outcome.result_sha256
+    result_sha256 = _text(sha256) if sha256 else None
     if succeeded and not (outcome.usage or outcome.spawned):
         return Report(
             outcome.task_id, outcome.lease_epoch, kind, outcome.result or None, result_sha256
@@ -152,11 +153,12 @@ def settle_results(
     outcomes: Sequence[worker_pb2.Outcome], answers: Sequence[Answer]
 ) -> list[worker_pb2.SettleResult]:
     """What became of each outcome, in their order."""
+    statuses = {answer: STATUSES[answer.status] for answer in set(answers)}
     return [
         worker_pb2.SettleResult(
             task_id=outcome.task_id,
             lease_epoch=outcome.lease_epoch,
-            status=STATUSES[answer.status],
+            status=statuses[answer],
             message=answer.message,
         )
         for outcome, answer in zip(outcomes, answers, strict=True)

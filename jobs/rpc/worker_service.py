@@ -12,16 +12,16 @@ from access.models import Tenant
 from access.scopes import TENANT_NAME
 from faultpoints import reach
 from jobs.actions import artifacts, fleet
-from jobs.actions.claim import MAX_CLAIM, Claimer, ClaimRequest, claim_tasks
+from jobs.actions.claim import Claimer, ClaimRequest, claim_tasks
 from jobs.actions.combiner import Combiner
-from jobs.actions.settle import SettleAnswer, SettleRequest, SettleStatus
+from jobs.actions.settle import FENCED, Answers, SettleRequest
 from jobs.actions.settle_apart import Settler
 from jobs.errors import InvalidRequest, LeaseNotHeld
-from jobs.metrics import FENCED
+from jobs.metrics import FENCED as FENCED_OUTCOMES
 from jobs.models import ModelEndpoint, Worker
 from jobs.models.event import ACTOR_CHARACTERS
 from jobs.rpc import conversion
-from jobs.transitions.claiming import ClaimedRow
+from jobs.transitions.claiming import MAX_CLAIM, ClaimedRow
 from proto.daef.v1 import worker_pb2, worker_pb2_grpc
 from queueing.rq_client import queue_name
 
@@ -44,8 +44,8 @@ class WorkerService(worker_pb2_grpc.WorkerServiceServicer):
     def __init__(self) -> None:
         self._claimer = Claimer()
         self._workers: dict[int, tuple[float, Worker]] = {}
-        self._settle: Combiner[SettleRequest, SettleAnswer] = Combiner(
-            Settler(self._claimer).settle, most=COMBINED_CALLS
+        self._settle: Combiner[SettleRequest, Answers] = Combiner(
+            Settler().settle, most=COMBINED_CALLS
         )
         self._claim: Combiner[ClaimRequest, list[ClaimedRow]] = Combiner(
             lambda requests: claim_tasks(requests, self._claimer), most=COMBINED_CALLS
@@ -69,27 +69,24 @@ class WorkerService(worker_pb2_grpc.WorkerServiceServicer):
         want = _between("want", request.want, 1, MAX_CLAIM)
         if not self._claimer.has_work(worker):
             return worker_pb2.ClaimResponse()
-        rows = self._claim(
-            ClaimRequest(worker, want, settings.DAEF_LEASE_SECONDS, context.is_active)
-        )
-        if rows:
-            reach("claim.after_commit_before_reply")
-        return worker_pb2.ClaimResponse(tasks=_that_fit(worker, rows))
+        return worker_pb2.ClaimResponse(tasks=self._claimed(worker, want, context))
 
     def Settle(self, request: worker_pb2.SettleRequest, context: Any) -> Any:
-        """Settle outcomes and claim the next batch in the same transaction."""
+        """Settle outcomes, then claim the next batch: one call, two transactions.
+
+        They are two because settlements wait for the disk and claims need not: the claims of all
+        agents go on in one thread while settlements are written in another.
+        """
         worker = self._worker(request.worker_id, context)
         _between("outcomes", len(request.outcomes), 0, MAX_OUTCOMES)
         want = _between("want", request.want, 0, MAX_CLAIM)
         reports = [conversion.report_of(outcome) for outcome in request.outcomes]
-        answer = self._settle(
-            SettleRequest(worker, reports, want, settings.DAEF_LEASE_SECONDS, context.is_active)
-        )
-        FENCED.inc(sum(told.status == SettleStatus.FENCED for told in answer.answers))
+        answers = self._settle(SettleRequest(worker, reports)) if reports else []
+        FENCED_OUTCOMES.inc(answers.count(FENCED))
         reach("settle.after_commit_before_reply")
         return worker_pb2.SettleResponse(
-            results=conversion.settle_results(request.outcomes, answer.answers),
-            tasks=_that_fit(worker, answer.tasks),
+            results=conversion.settle_results(request.outcomes, answers),
+            tasks=self._claimed(worker, want, context) if want else (),
         )
 
     def Heartbeat(self, request: worker_pb2.HeartbeatRequest, context: Any) -> Any:
@@ -147,6 +144,14 @@ class WorkerService(worker_pb2_grpc.WorkerServiceServicer):
         self._workers.pop(worker.pk, None)
         fleet.deregister(worker)
         return worker_pb2.DeregisterResponse()
+
+    def _claimed(self, worker: Worker, want: int, context: Any) -> list[worker_pb2.ClaimedTask]:
+        rows = self._claim(
+            ClaimRequest(worker, want, settings.DAEF_LEASE_SECONDS, context.is_active)
+        )
+        if rows:
+            reach("claim.after_commit_before_reply")
+        return _that_fit(worker, rows)
 
     def _worker(self, number: int, context: Any) -> Worker:
         """The caller's own incarnation, from memory if it was looked up within the last second."""

@@ -219,7 +219,7 @@ def end_shares(shares: Sequence[ShareEnd]) -> list[EndedShare]:
     parameters = columns(ordered, ShareEnd._fields)
     parameters["owners"] = integers(sorted({share.owner for share in ordered}))
     parameters |= HISTOGRAMS
-    return [EndedShare(*row) for row in fetch(END_SHARES, parameters)]
+    return list(map(EndedShare._make, fetch(END_SHARES, parameters)))
 
 
 def _marked(share: ShareEnd) -> ShareEnd:

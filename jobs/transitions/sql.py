@@ -1,6 +1,7 @@
 """Running one statement with array parameters."""
 
 from collections.abc import Iterable, Sequence
+from types import NoneType
 from typing import Any, NamedTuple
 
 from django.db import connection
@@ -32,11 +33,24 @@ def columns(rows: Sequence[NamedTuple], fields: Sequence[str]) -> dict[str, Any]
     return dict(zip(fields, map(_array, zip(*rows, strict=True)), strict=True))
 
 
+def texts(values: Iterable[str | None]) -> str:
+    """An array literal for ``%s::text[]``, each text quoted (PostgreSQL 8.15.6)."""
+    return "{" + ",".join(map(_quoted, values)) + "}"
+
+
+def _quoted(text: str | None) -> str:
+    if text is None:
+        return "NULL"
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
 def _array(values: tuple[Any, ...]) -> Any:
-    """Numbers and columns of nothing as literals; psycopg adapts the rest, quoting and all."""
+    """Numbers and texts as literals; psycopg adapts the rest."""
     kinds = set(map(type, values))
     if kinds == {int}:
         return integers(values)
-    if kinds == {type(None)}:
-        return "{" + ",".join(["NULL"] * len(values)) + "}"
+    if kinds == {float}:
+        return "{" + ",".join(map(repr, values)) + "}"
+    if all(issubclass(kind, str | NoneType) for kind in kinds):
+        return texts(values)
     return list(values)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jobs.planner.plan import Plan
-from jobs.transitions.sql import fetch, integers
+from jobs.transitions.sql import fetch, integers, texts
 
 INSERT_JOB = """
 with j as (
@@ -118,17 +118,17 @@ def _task_columns(plan: Plan, capabilities: dict[tuple[str, str], int]) -> dict[
         for parent in (*task.needs, *task.collects):
             fanout[parent] += 1
     return {
-        "kind": [task.kind for task in tasks],
-        "name": [task.name for task in tasks],
-        "model": [task.model for task in tasks],
+        "kind": texts(task.kind for task in tasks),
+        "name": texts(task.name for task in tasks),
+        "model": texts(task.model for task in tasks),
         "stage": integers(task.stage for task in tasks),
         "capability": integers(capabilities[task.kind, task.model] for task in tasks),
         "waiting": integers(len(task.needs) + len(task.collects) for task in tasks),
         "fanout": integers(fanout),
         "expected": integers(task.expected_tokens for task in tasks),
         "ceiling": integers(task.ceiling_nano_usd for task in tasks),
-        "task_input": [task.input for task in tasks],
-        "task_parameters": [task.parameters for task in tasks],
+        "task_input": texts(task.input for task in tasks),
+        "task_parameters": texts(task.parameters for task in tasks),
     }
 
 
@@ -142,13 +142,13 @@ def _edge_columns(plan: Plan) -> dict[str, Any]:
     return {
         "edge_parent": integers(parent for parent, _, _ in edges),
         "edge_child": integers(child for _, child, _ in edges),
-        "edge_kind": [kind for _, _, kind in edges],
+        "edge_kind": texts(kind for _, _, kind in edges),
     }
 
 
 def _stage_columns(plan: Plan) -> dict[str, Any]:
     return {
-        "stage_name": [stage.name for stage in plan.stages],
+        "stage_name": texts(stage.name for stage in plan.stages),
         "planned_min": integers(stage.planned_min for stage in plan.stages),
         "planned_max": integers(stage.planned_max for stage in plan.stages),
     }

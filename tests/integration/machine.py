@@ -13,7 +13,7 @@ from access.actors import LOCAL_OPERATOR
 from audit.integrity import verify_chain
 from jobs import integrity
 from jobs.actions import control, fleet
-from jobs.actions.settle import Report, SettleRequest, SettleStatus, settle_and_claim
+from jobs.actions.settle import Report, SettleRequest, SettleStatus, settle
 from jobs.errors import StateConflict
 from jobs.models import Job, Lease, Task
 from jobs.states import TASK_ENDS
@@ -91,7 +91,7 @@ class Machine(RuleBasedStateMachine):
             claimed = last.claim(50)
             self.model.claimed(last.worker.pk, claimed)
             shares = [self.model.held[task.id] for task in claimed]
-            self.settle([(last, success(share)) for share in shares], 0)
+            self.settle([(last, success(share)) for share in shares])
             if not Job.objects.filter(finished_at=None, suspended_at=None).exists():
                 assert verify_chain() is None
                 return
@@ -152,7 +152,7 @@ class Machine(RuleBasedStateMachine):
         tasks = {task for lease in leases for task in lease.task_ids}
         return [share for t in sorted(tasks - named) if (share := self.model.held.get(t))]
 
-    def settle(self, reports: list[tuple[Hand, Report]], want: int) -> None:
+    def settle(self, reports: list[tuple[Hand, Report]]) -> None:
         by_hand: dict[int, tuple[Hand, list[Report]]] = {}
         for hand, report in reports:
             by_hand.setdefault(hand.worker.pk, (hand, []))[1].append(report)
@@ -161,17 +161,9 @@ class Machine(RuleBasedStateMachine):
             for owner, (_, mine) in by_hand.items()
             for report in mine
         ]
-        for hand, _ in by_hand.values():
-            hand.worker.refresh_from_db()
-        requests = [
-            SettleRequest(hand.worker, mine, want, LEASE_SECONDS) for hand, mine in by_hand.values()
-        ]
-        answers = settle_and_claim(requests, self.hands[0].claimer)
-        told = [answer.status for each in answers for answer in each.answers]
+        answers = settle([SettleRequest(hand.worker, mine) for hand, mine in by_hand.values()])
+        told = [answer.status for each in answers for answer in each]
         assert told == [answer for _, answer, _ in expected]
-        for request, each in zip(requests, answers, strict=True):
-            assert not (each.tasks and request.worker.pk in self.draining)
-            self.model.claimed(request.worker.pk, each.tasks)
         statuses = dict(Task.objects.values_list("id", "status"))
         for task, _, status in expected:
             if status in TASK_ENDS or (status and task not in self.model.held):

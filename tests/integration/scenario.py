@@ -8,9 +8,9 @@ from typing import Any
 
 from access.actors import LOCAL_OPERATOR
 from access.models import Tenant
-from jobs.actions import fleet, submit
+from jobs.actions import fleet, settle, submit
 from jobs.actions.claim import Claimer, ClaimRequest, claim_tasks
-from jobs.actions.settle import Answer, Report, ReportKind, SettleRequest, settle_and_claim
+from jobs.actions.settle import Answer, Report, ReportKind, SettleRequest
 from jobs.models import Job, Task, Worker
 from jobs.planner.request import parse_job_request
 from jobs.transitions.claiming import ClaimedRow
@@ -68,10 +68,9 @@ class Hand:
         request = ClaimRequest(self.worker, want, self.lease_seconds, is_waiting)
         return claim_tasks([request], self.claimer)[0]
 
-    def settle(self, *reports: Report, want: int = 0) -> list[Answer]:
+    def settle(self, *reports: Report) -> list[Answer]:
         """Report outcomes."""
-        request = SettleRequest(self.worker, reports, want, self.lease_seconds)
-        return settle_and_claim([request], self.claimer)[0].answers
+        return settle.settle([SettleRequest(self.worker, reports)])[0]
 
     def succeed(self, tasks: Sequence[ClaimedRow], result: object = None) -> list[Answer]:
         """Settle all of these as successes."""

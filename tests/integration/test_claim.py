@@ -13,7 +13,7 @@ from jobs import reaper
 from jobs.models import Budget, Lease, Pool, Ready, Task
 from jobs.transitions import claiming
 from jobs.transitions.settling import UsageRow
-from jobs.transitions.sql import execute
+from jobs.transitions.sql import execute, fetch
 from tests.integration.scenario import (
     register,
     reloaded,
@@ -164,6 +164,13 @@ def lose(tasks) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
+def test_what_follows_a_claim_in_its_session_waits_for_the_disk():
+    submit_echo(1)
+    assert register().claim()
+    assert fetch("show synchronous_commit") == [("on",)]
+
+
+@pytest.mark.django_db(transaction=True)
 def test_a_claim_that_stops_in_the_middle_gives_the_pools_lock_back(monkeypatch):
     monkeypatch.setattr(claiming, "POOL_IDLE_SECONDS", 0.3)
     submit_echo(2)
@@ -172,7 +179,7 @@ def test_a_claim_that_stops_in_the_middle_gives_the_pools_lock_back(monkeypatch)
 
     def stop_in_the_middle():
         with suppress(DatabaseError), transaction.atomic():
-            claiming.lock_pool(worker.worker.pool_id, durable=False)
+            claiming.lock_pool(worker.worker.pool_id)
             stopped.set()
             over.wait(20)
         connection.close()

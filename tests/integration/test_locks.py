@@ -97,11 +97,9 @@ def test_a_pool_that_is_held_gives_nothing_and_takes_what_is_settled(hold: Hold)
         execute("set lock_timeout = '60s'")
         execute("set statement_timeout = '5s'")
         assert register().claim(1) == []
-        request = SettleRequest(worker.worker, [success(task)], 1, worker.lease_seconds)
-        (answer,) = Settler(worker.claimer).settle([request])
+        (answers,) = Settler().settle([SettleRequest(worker.worker, [success(task)])])
         execute("reset statement_timeout")
-    assert [each.status for each in answer.answers] == [SettleStatus.APPLIED]
-    assert answer.tasks == []
+    assert [each.status for each in answers] == [SettleStatus.APPLIED]
     assert reloaded(done).status == "Succeeded"
     assert jobs_of(worker.claim(1)) == {waiting.pk}
 
@@ -111,23 +109,23 @@ def test_outcomes_of_a_held_job_are_busy_and_all_others_are_settled(hold: Hold, 
     one, other = register(), register()
     mine, others = one.claim(3), other.claim(1)
     requests = [
-        SettleRequest(hand.worker, [success(task) for task in tasks], 0, hand.lease_seconds)
+        SettleRequest(hand.worker, [success(task) for task in tasks])
         for hand, tasks in ((one, mine), (other, others))
     ]
-    settler = Settler(one.claimer)
+    settler = Settler()
     with hold(held):
         answers = settler.settle(requests)
         with waiting_is_an_error(monkeypatch):
             repeated = settler.settle(requests[:1])
     busy, applied = SettleStatus.BUSY, SettleStatus.APPLIED
-    assert [[told.status for told in answer.answers] for answer in answers] == [
+    assert [[told.status for told in each] for each in answers] == [
         [busy if task.id >> 20 == held.pk else applied for task in tasks]
         for tasks in (mine, others)
     ]
     assert reloaded(free).status == "Succeeded"
-    assert SettleStatus.BUSY in [each.status for each in repeated[0].answers]
-    again = Settler(one.claimer).settle(requests[:1])[0]
-    assert [each.status for each in again.answers][:2] == [applied, applied]
+    assert SettleStatus.BUSY in [each.status for each in repeated[0]]
+    again = Settler().settle(requests[:1])[0]
+    assert [each.status for each in again][:2] == [applied, applied]
     assert reloaded(held).status == "Succeeded"
 
 

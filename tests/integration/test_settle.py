@@ -12,7 +12,7 @@ from jobs.actions.settle import (
     ReportKind,
     SettleRequest,
     SettleStatus,
-    settle_and_claim,
+    settle,
 )
 from jobs.actions.spawning import SpawnOrder
 from jobs.models import (
@@ -28,7 +28,6 @@ from jobs.models import (
 from jobs.transitions.settling import UsageRow
 from jobs.transitions.sql import execute
 from tests.integration.scenario import (
-    LEASE_SECONDS,
     failure,
     register,
     reloaded,
@@ -43,7 +42,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("sound_database")]
 
 # Savepoints of the tests' transaction included; the test reading worker and pool too.
 CLAIM_QUERIES = 8
-SETTLE_QUERIES = 5
+SETTLE_QUERIES = 6
 SUBMIT_QUERIES = 12
 
 
@@ -91,11 +90,11 @@ def test_the_holder_is_heard_when_another_worker_reports_the_same_share_in_the_s
     holder, other = register(), register()
     (task,) = holder.claim()
     requests = [
-        SettleRequest(hand.worker, [success(task, text)], 0, LEASE_SECONDS)
+        SettleRequest(hand.worker, [success(task, text)])
         for hand, text in ((other, "wrong"), (holder, "right"))
     ]
-    answers = settle_and_claim(requests, holder.claimer)
-    assert [answer.answers[0].status for answer in answers] == [
+    answers = settle(requests)
+    assert [answer.status for (answer,) in answers] == [
         SettleStatus.FENCED,
         SettleStatus.APPLIED,
     ]

@@ -127,18 +127,18 @@ class Fabric(Machine):
     def claim(self, worker: int, want: int) -> None:
         self.claim_for(self.hands[worker], want)
 
-    @rule(pick=picks, outcome=outcomes, want=st.integers(0, 2))
-    def settle_held(self, pick: int, outcome: Outcome, want: int) -> None:
+    @rule(pick=picks, outcome=outcomes)
+    def settle_held(self, pick: int, outcome: Outcome) -> None:
         held = self.some_held()
         share = held[pick % len(held)]
         hand = next((h for h in self.hands if h.worker.pk == share.owner), self.hands[0])
-        self.settle([(hand, report_of(share, outcome))], want)
+        self.settle([(hand, report_of(share, outcome))])
 
     @rule(pick=picks)
     def finish_everything_of_a_worker(self, pick: int) -> None:
         hand = self.hands[pick % WORKERS]
         mine = sorted(s for s in self.model.held.values() if s.owner == hand.worker.pk)
-        self.settle([(hand, success(s)) for s in mine], 0)
+        self.settle([(hand, success(s)) for s in mine])
 
     @rule(pick=picks, worker=workers, first=outcomes, second=outcomes)
     def settle_anything_twice(
@@ -149,7 +149,7 @@ class Fabric(Machine):
         share = self.model.history[pick % len(self.model.history)]
         other = self.hands[(worker + 1) % WORKERS]
         reports = [(self.hands[worker], first), (other, second)]
-        self.settle([(hand, report_of(share, outcome)) for hand, outcome in reports], 0)
+        self.settle([(hand, report_of(share, outcome)) for hand, outcome in reports])
 
     @rule(worker=workers, mask=st.integers(0, 255), old=st.booleans(), pick=picks)
     def heartbeat(self, worker: int, mask: int, old: bool, pick: int) -> None:
@@ -201,7 +201,7 @@ class Fabric(Machine):
         with pytest.raises(LeaseNotHeld):
             beat(hand, [])
         mine = [share for share in self.model.history if share.owner == hand.worker.pk]
-        self.settle([(hand, report_of(share, outcome)) for share in mine[-1:]], 0)
+        self.settle([(hand, report_of(share, outcome)) for share in mine[-1:]])
 
     @rule(worker=workers, off=st.booleans())
     def drain_a_worker(self, worker: int, off: bool) -> None:

@@ -12,6 +12,7 @@ from jobs.actions import artifacts
 from jobs.errors import PlanRefused
 from jobs.models import DeadLetter, Job, JobStage, ModelEndpoint, Task, TaskLog, UsageEntry, Worker
 from jobs.rpc import conversion, worker_service
+from jobs.transitions.claiming import MAX_CLAIM
 from jobs.transitions.sql import execute
 from proto.daef.v1 import worker_pb2
 from tests.integration.scenario import submit_echo, submit_pipeline
@@ -23,7 +24,7 @@ INVALID = (grpc.StatusCode.INVALID_ARGUMENT, "invalid_request")
 NOT_FOUND = (grpc.StatusCode.NOT_FOUND, "not_found")
 
 
-@pytest.mark.parametrize("want", [0, -1, 257])
+@pytest.mark.parametrize("want", [0, -1, MAX_CLAIM + 1])
 def test_a_claim_wants_between_one_task_and_a_batch(channel, want):
     agent = Agent(channel)
     assert refusal(lambda: agent.claim(want)) == INVALID
@@ -34,7 +35,7 @@ def test_a_settlement_is_bounded_in_outcomes_and_in_what_it_wants(channel, monke
     agent = Agent(channel)
     outcomes = [worker_pb2.Outcome(task_id=n, lease_epoch=1) for n in range(1, 4)]
     assert refusal(lambda: agent.settle(*outcomes)) == INVALID
-    assert refusal(lambda: agent.settle(want=257)) == INVALID
+    assert refusal(lambda: agent.settle(want=MAX_CLAIM + 1)) == INVALID
     assert len(agent.settle(*outcomes[:2]).results) == 2
 
 

@@ -12,7 +12,7 @@ from django.db import connection
 
 import probes
 from audit.events import INTERNAL
-from daef_site import checks, env, ports
+from daef_site import checks, env, garbage, ports
 from daef_site.children import exit_with_parent
 from daef_site.exposure import GRPC
 from jobs import auditor, explainer, figures, keeper, reaper, ticketer
@@ -46,6 +46,7 @@ class Command(BaseCommand):
             _start_loop("auditor", auditor.run_forever, stop, broken),
             _start_loop("figures", figures.run_forever, stop, broken),
         ]
+        garbage.collect_rarely()
         _serve_until(stop)
         server.stop(GRACE_SECONDS).wait(GRACE_SECONDS + 1)
         for loop in loops:

@@ -113,7 +113,7 @@ class WorkerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Settle(self, request, context):
-        """Settle reports outcomes and, with `want`, claims the next batch in the same transaction.
+        """Settle reports outcomes and, with `want`, then claims the next batch.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
