@@ -20,6 +20,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -55,18 +56,36 @@ class Cluster:
         )
 
     def get(self, path: str) -> Any:
-        """What the API server answers there."""
-        return json.loads(self.text(path))
+        """What the API server answers there. Raises OSError when it refuses or is away."""
+        with self._asked("GET", path, None) as answer:
+            return json.loads(answer.read())
 
-    def text(self, path: str) -> str:
-        """The answer as it is."""
-        request = urllib.request.Request(
-            self.url + path, headers={"Authorization": f"Bearer {self.token}"}
-        )
-        trusted = ssl.create_default_context(cafile=str(self.authority))
-        with urllib.request.urlopen(request, timeout=10, context=trusted) as answer:
-            text: str = answer.read().decode()
-        return text
+    def send(self, method: str, path: str, body: Any) -> tuple[int, Any]:
+        """Status and JSON of an answer to a JSON body, also of a refusal."""
+        try:
+            with self._asked(method, path, body) as answer:
+                return answer.status, json.loads(answer.read())
+        except urllib.error.HTTPError as refused:
+            return refused.code, json.loads(refused.read())
+
+    def is_ready(self) -> bool:
+        """Whether it answers, and has made the namespaces it begins with."""
+        try:
+            self._asked("GET", "/readyz", None).close()
+            return bool(self.get("/api/v1/namespaces/default"))
+        except OSError:
+            return False
+
+    def _asked(self, method: str, path: str, body: Any) -> Any:
+        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.url + path, data, headers, method=method)
+        return urllib.request.urlopen(request, timeout=30, context=_trusting(self.authority))
+
+
+@cache
+def _trusting(authority: Path) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=str(authority))
 
 
 def kubectl_program(folder: Path) -> str:
@@ -120,18 +139,8 @@ def _start_api_server(folder: Path, data: Path, etcd: str, ends: ExitStack) -> s
     server = _start(command, data / "apiserver.log", ends)
     authority = data / "certificates/apiserver.crt"
 
-    def is_ready() -> bool:
-        if not authority.exists():
-            return False
-        cluster = Cluster(url, authority, data / "kubeconfig", "kubectl")
-        try:
-            return cluster.text("/readyz") == "ok" and bool(
-                cluster.get("/api/v1/namespaces/default")
-            )
-        except (OSError, ssl.SSLError):
-            return False
-
-    _wait(is_ready, server, data / "apiserver.log")
+    cluster = Cluster(url, authority, data / "kubeconfig", "kubectl")
+    _wait(lambda: authority.exists() and cluster.is_ready(), server, data / "apiserver.log")
     return url
 
 

@@ -12,6 +12,8 @@ from typing import Any
 import msgspec
 import yaml
 
+from kube.resources import API_VERSION, Kind
+
 ROOT = Path(__file__).resolve().parents[2]
 INVALID_FOLDER = Path(__file__).parent / "invalid"
 Document = dict[str, Any]
@@ -63,6 +65,29 @@ def names_of_fields(kind: type[msgspec.Struct]) -> list[str]:
     """The fields of a type, as they are written."""
     return [field.encode_name for field in msgspec.structs.fields(kind)]
 
+
+def wrong(kind: Kind, spec: Any) -> Document:
+    """An object of this kind with this spec, named "wrong"."""
+    return {
+        "apiVersion": API_VERSION,
+        "kind": kind.name,
+        "metadata": {"name": "wrong"},
+        "spec": spec,
+    }
+
+
+USUAL: dict[str, Any] = {
+    "AIJob": {"type": "Chat", "input": "Good morning?"},
+    "AIWorkerPool": {},
+    "ModelEndpoint": {
+        "backend": "OpenAI",
+        "models": ["small"],
+        "url": "https://models.example.com/v1",
+    },
+    "ExecutionPolicy": {},
+    "TenantQuota": {},
+}
+"""The smallest good spec of each kind."""
 
 SAMPLES = [
     path

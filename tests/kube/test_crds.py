@@ -21,7 +21,17 @@ from tests.kube.admission import (
     compiled,
     load,
 )
-from tests.kube.samples import CHANGES, INVALID, SAMPLES, Change, Invalid, documents_of
+from tests.kube.bounds import wrong_specs
+from tests.kube.samples import (
+    CHANGES,
+    INVALID,
+    SAMPLES,
+    USUAL,
+    Change,
+    Invalid,
+    documents_of,
+    wrong,
+)
 
 RESOURCES = load()
 each_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
@@ -245,6 +255,17 @@ def test_every_forbidden_change_is_refused_for_its_field(change: Change):
     (cause,) = refused.value.causes
     assert cause.field == change.field
     assert change.message in cause.message
+
+
+@each_kind
+def test_what_is_beyond_a_bound_is_refused_for_its_field(kind: Kind):
+    found = resource(kind)
+    schema = found.schema["properties"]["spec"]
+    for field, spec in wrong_specs(schema, USUAL[kind.name]):
+        with pytest.raises(Refused) as refused:
+            found.admit(wrong(kind, spec))
+        causes = refused.value.causes
+        assert [each for each in causes if each.field.startswith(field)], (field, causes)
 
 
 def test_every_field_of_a_job_is_fixed_but_those_that_may_be_changed():

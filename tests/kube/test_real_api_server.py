@@ -1,22 +1,30 @@
 """The definitions on a real kube-apiserver; skipped where KUBEBUILDER_ASSETS names none."""
 
 import json
+import os
 import time
 from typing import Any
 
 import pytest
 
-from kube.resources import KINDS, Kind
-from tests.kube.real_api_server import Cluster
+from kube.resources import API_VERSION, KINDS, Kind
+from tests.kube.admission import load
+from tests.kube.bounds import wrong_specs
+from tests.kube.real_api_server import ASSETS, Cluster
 from tests.kube.samples import (
     CHANGES,
     INVALID,
     SAMPLES,
+    USUAL,
     Change,
     Invalid,
     documents_of,
     names_of_fields,
+    wrong,
 )
+
+if not os.environ.get(ASSETS):
+    pytest.skip(f"{ASSETS} names no folder with etcd and kube-apiserver", allow_module_level=True)
 
 each_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 
@@ -108,6 +116,30 @@ def test_every_invalid_sample_is_refused_with_a_message_that_names_the_field(
     assert refused.returncode != 0
     assert invalid.field in refused.stderr
     assert invalid.message in refused.stderr
+
+
+@each_kind
+def test_what_is_beyond_a_bound_is_refused_for_its_field(established: Cluster, kind: Kind):
+    schema = load()[kind.plural].schema["properties"]["spec"]
+    address = f"/apis/{API_VERSION}/{'namespaces/default/' * kind.namespaced}{kind.plural}"
+    taken = []
+    for field, spec in wrong_specs(schema, USUAL[kind.name]):
+        status, answer = established.send("POST", f"{address}?dryRun=All", wrong(kind, spec))
+        if status < 400 or field not in answer["message"]:
+            taken.append((field, spec, answer.get("message", "")[:300]))
+    assert taken == []
+
+
+@pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.stem)
+def test_a_sample_is_stored_as_our_own_admission_says(established: Cluster, path):
+    """The API server that the operator's tests have of their own stands on that admission."""
+    for document in documents_of(path):
+        kinds = [kind for kind in KINDS if kind.name == document["kind"]]
+        for kind in kinds:
+            address = f"/apis/{API_VERSION}/{'namespaces/default/' * kind.namespaced}{kind.plural}"
+            status, answer = established.send("POST", f"{address}?dryRun=All", document)
+            assert status == 201, answer
+            assert answer["spec"] == load()[kind.plural].admit(document)["spec"]
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.name)

@@ -14,14 +14,14 @@ from jobs.planner.request import parse_job_request
 from kube.resources import AI_JOB, KINDS, Kind
 from kube.resources.rest import rest_body, rest_places
 from tests.kube.admission import ROOT, Resource, Schema, load
-from tests.kube.samples import SAMPLES, documents_of
+from tests.kube.bounds import extremes
+from tests.kube.samples import SAMPLES, USUAL, documents_of
 from tests.unit.planning import planned
 
 RESOURCES = load()
 JOBS = [path for path in SAMPLES if path.stem.startswith("aijob-")]
 DECLARED = [kind for kind in KINDS if kind.collection]
 each_declared = pytest.mark.parametrize("kind", DECLARED, ids=lambda kind: kind.name)
-USUAL = {"ModelEndpoint": {"backend": "OpenAI", "models": ["m"], "url": "https://models.test/v1"}}
 
 
 def stored(document: dict[str, Any]) -> dict[str, Any]:
@@ -94,32 +94,15 @@ def test_every_declared_sample_is_what_rest_takes(kind: Kind):
 
 @each_declared
 def test_the_defaults_are_those_of_rest(kind: Kind):
-    required = {name: USUAL[kind.name][name] for name in USUAL.get(kind.name, {})}
-    named = rest_body(msgspec.convert(required, kind.spec)) if required else {}
-    empty = parse_declaration(kind.collection, json.dumps({"spec": named}).encode())
-    filled = json.dumps({"spec": body_of(kind, required)}).encode()
+    required = {"backend": "openai", "model_names": ["small"]} if USUAL[kind.name] else {}
+    if required:
+        required["base_url"] = USUAL[kind.name]["url"]
+    empty = parse_declaration(kind.collection, json.dumps({"spec": required}).encode())
+    filled = json.dumps({"spec": body_of(kind, USUAL[kind.name])}).encode()
     assert parse_declaration(kind.collection, filled) == empty
 
 
 # ── bounds ────────────────────────────────────────────────────────────────────────────────────────
-
-
-def extremes(schema: Schema) -> list[Any]:
-    """The least and the most that a schema takes."""
-    match schema:
-        case {"type": "integer", "minimum": least, "maximum": most}:
-            return [least, most]
-        case {"enum": words}:
-            return list(words)
-        case {"type": "boolean"}:
-            return [False, True]
-        case {"type": "string", "maxLength": most} if "pattern" not in schema:
-            return ["x" * max(1, schema.get("minLength", 0)), "x" * most]
-        case {"type": "array", "maxItems": most, "items": inner}:
-            longest = extremes(inner)[-1]
-            some = [f"{number:03}{longest[3:]}" for number in range(most)]
-            return [extremes(inner)[:1], extremes(inner) if "enum" in inner else some]
-    return []
 
 
 def field_of(resource: Resource, path: str) -> Schema:
@@ -149,7 +132,7 @@ def with_value(spec: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
     ids=lambda value: getattr(value, "name", None) or str(value)[:40],
 )
 def test_rest_takes_the_least_and_the_most_that_a_schema_takes(kind: Kind, path: str, value: Any):
-    spec = with_value(USUAL.get(kind.name, {}), path, value)
+    spec = with_value(USUAL[kind.name], path, value)
     if value == "Embedded":
         spec.pop("url")
     body = body_of(kind, spec)
