@@ -16,7 +16,7 @@ from benchmarks.stores import Stores
 NOOP, WORK, SINGLES, PICKUP, INTERACTIVE = "noop", "work", "singles", "pickup", "interactive"
 MEASURES = (NOOP, WORK, SINGLES, PICKUP, INTERACTIVE)
 WORK_MILLISECONDS = 20
-SINGLES_COUNT = 1_500
+SINGLES_COUNT = 1_000
 PICKUP_COUNT = 200
 INTERACTIVE_COUNT = 200
 BACKLOG = 50_000
@@ -146,8 +146,8 @@ def _throughput(plan: Plan, fabric: daef.Fabric) -> dict[str, float]:
         figures["work"] = tasks / seconds
         daef.check(fabric, jobs, tasks)
     if plan.wants(SINGLES):
-        count = plan.scaled(SINGLES_COUNT)
         for connections in (8, 1):
+            count = plan.scaled(SINGLES_COUNT if connections > 1 else SINGLES_COUNT // 4)
             name = f"singles_{connections}"
             figures[name] = daef.single_submissions(fabric, count, connections, paused=True)
             figures[f"{name}_working"] = daef.single_submissions(

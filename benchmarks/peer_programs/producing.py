@@ -56,8 +56,8 @@ def _one_by_one(enqueue_one: One, count: int) -> None:
 def _pickup(enqueue_one: One, number: int) -> float:
     """Seconds from the call that enqueues a task to the moment it ran."""
     folder = os.environ["BENCH_RUNS"]
-    before, _ = read(folder)
     time.sleep(PAUSE_SECONDS)
+    before, _ = read(folder)
     began = time.monotonic()
     enqueue_one(number)
     while (now := read(folder))[0] == before:

@@ -12,8 +12,13 @@ import threading
 import time
 from pathlib import Path
 
-FORM = struct.Struct("<qd")
-"""Tasks that ran, and the monotonic second at which the last of them did."""
+COUNT, MOMENT = struct.Struct("@q"), struct.Struct("@d")
+FORM = struct.Struct("@qd")
+"""Tasks that ran, and the monotonic second at which the last of them did.
+
+In the machine's own form each is written at once, not byte by byte, so that a reader never sees
+half of one. The moment is written first and read last: it is never older than the count.
+"""
 
 
 class RunLog:
@@ -39,8 +44,9 @@ class RunLog:
     def ran(self) -> None:
         """One more task ran, now."""
         with self._lock:
-            count, _ = FORM.unpack_from(self._memory)
-            FORM.pack_into(self._memory, 0, count + 1, time.monotonic())
+            (count,) = COUNT.unpack_from(self._memory)
+            MOMENT.pack_into(self._memory, COUNT.size, time.monotonic())
+            COUNT.pack_into(self._memory, 0, count + 1)
 
 
 def read(folder: str | Path) -> tuple[int, float]:
