@@ -1,4 +1,4 @@
-"""What the operator may write into a status: the types and the schemas agree, and it stays small."""
+"""What the operator may write into a status: types and schemas agree, and it stays small."""
 
 import msgspec
 import pytest
