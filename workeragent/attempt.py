@@ -4,7 +4,6 @@ import json
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -46,7 +45,11 @@ ERROR_CLASSES: dict[str, "worker_pb2.ErrorClass"] = {
     "timeout": worker_pb2.ERROR_CLASS_TIMEOUT,
 }
 
+NO_PARAMETERS = ("", "{}")
+
 logger = logging.getLogger(__name__)
+
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
 def run(
@@ -57,7 +60,7 @@ def run(
 ) -> worker_pb2.Outcome:
     """Run the task's executor. Never raises; unspecified kind means that it was stopped."""
     outcome = interrupted(claimed)
-    outcome.started_at.CopyFrom(_now())
+    _note_start(outcome.started_at)
     context = None
     try:
         context = _context(claimed, services, stopped, make_models)
@@ -84,7 +87,7 @@ def _context(
     stopped: StopFlag,
     make_models: "Callable[[Task], ModelClient]",
 ) -> TaskContext:
-    parameters = _parsed(claimed.parameters or "{}", "parameters_invalid")
+    parameters = _parameters(claimed.parameters)
     if not isinstance(parameters, dict):
         raise InvalidInputError("parameters_invalid", "The parameters must be a JSON object.")
     task = Task(
@@ -101,8 +104,12 @@ def _context(
     )
     if claimed.has_large_input:
         large = _parsed(services.read_artifact(task, "input"), "input_invalid")
-        task = replace(task, input=large)
+        task = task._replace(input=large)
     return TaskContext(task, services, stopped, make_models, has_parents=claimed.has_parents)
+
+
+def _parameters(text: str) -> Any:
+    return {} if text in NO_PARAMETERS else _parsed(text, "parameters_invalid")
 
 
 def _parsed(text: str | bytes, code: str) -> Any:
@@ -148,7 +155,7 @@ def _as_task_error(error: BaseException, claimed: worker_pb2.ClaimedTask) -> Tas
 
 def _text(value: object) -> str:
     try:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        text = _encode(value)
         text.encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise PermanentError("result_invalid", "The result is not JSON.") from error
@@ -176,6 +183,5 @@ def _usage(entry: UsageEntry) -> worker_pb2.Usage:
     )
 
 
-def _now() -> Timestamp:
-    seconds, nanos = divmod(time.time_ns(), 1_000_000_000)
-    return Timestamp(seconds=seconds, nanos=nanos)
+def _note_start(started_at: Timestamp) -> None:
+    started_at.seconds, started_at.nanos = divmod(time.time_ns(), 1_000_000_000)

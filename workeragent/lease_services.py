@@ -71,8 +71,10 @@ class LeaseServices:
 
     def flush(self, task_id: int | None = None) -> None:
         """Send the queued lines; with ``task_id`` only when that task has one among them."""
+        if not self._lines:
+            return
         with self._lock:
-            if not self._lines or not self._concerns(task_id):
+            if not self._concerns(task_id):
                 return
             lines, self._lines = self._lines, []
         request = worker_pb2.ReportProgressRequest(worker_id=self._worker_id, lines=lines)
@@ -82,7 +84,7 @@ class LeaseServices:
             logger.warning("%d log lines were not taken: %s", len(lines), error.status)
 
     def _concerns(self, task_id: int | None) -> bool:
-        return task_id is None or any(line.task_id == task_id for line in self._lines)
+        return any(task_id in (None, line.task_id) for line in self._lines)
 
     def _calls(self) -> ControlPlane:
         with self._lock:

@@ -130,24 +130,26 @@ class Runner:
                 self._end(claimed, attempt.interrupted(claimed))
             else:
                 self._run(slot, claimed, flag)
-            self._news.set()
+            # Setting it takes a lock, and mostly it is set: the reader waits for more to end.
+            if not self._news.is_set():
+                self._news.set()
 
     def _run(self, slot: int, claimed: worker_pb2.ClaimedTask, flag: StopFlag) -> None:
         started = time.monotonic_ns()
         self._table.enter(slot, claimed.task_id, claimed.lease_epoch, started)
         outcome = attempt.run(claimed, self._services, flag, self._models)
         self._services.flush(claimed.task_id)
-        ran = time.monotonic_ns() - started
-        with self._lock:
-            self._ran += 1
-            self._run_ns += ran
-        self._end(claimed, outcome)
+        self._end(claimed, outcome, time.monotonic_ns() - started)
         self._table.leave(slot)
 
-    def _end(self, claimed: worker_pb2.ClaimedTask, outcome: worker_pb2.Outcome) -> None:
+    def _end(
+        self, claimed: worker_pb2.ClaimedTask, outcome: worker_pb2.Outcome, ran_ns: int = 0
+    ) -> None:
         self._flags.pop((claimed.task_id, claimed.lease_epoch), None)
         with self._lock:
             self._ended.append(outcome)
+            self._ran += ran_ns > 0
+            self._run_ns += ran_ns
 
     def _models(self, task: Task) -> "ModelClient":
         from workeragent.models.client import ModelClient

@@ -1,5 +1,6 @@
 """The registry of executors: one line per task kind, imported only in the runner."""
 
+import functools
 import importlib
 import importlib.util
 from collections.abc import Callable
@@ -60,7 +61,7 @@ def load(kind: str) -> Executor:
     if entry is None:
         raise PermanentError("kind_unknown", "This agent has no executor for the task's kind.")
     try:
-        return cast(Executor, importlib.import_module(entry.module).run)
+        return _run_of(entry.module)
     except ModuleNotFoundError as error:
         raise PermanentError(
             "kind_unavailable", f"The executor needs a package that is missing: {error.name}."
@@ -69,6 +70,11 @@ def load(kind: str) -> Executor:
         raise TransientError(
             "executor_not_loaded", f"The executor could not be loaded: {error.name}."
         ) from error
+
+
+@functools.cache
+def _run_of(module: str) -> Executor:
+    return cast(Executor, importlib.import_module(module).run)
 
 
 def _installed(entry: Entry) -> bool:

@@ -7,7 +7,7 @@ gRPC, leases or threads; ``TaskContext`` hides them behind the small ``Services`
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from workeragent.outcome import PermanentError, TaskCancelled
 
@@ -21,8 +21,7 @@ LOG_LINES = 100
 """Most log lines an attempt may write; `LogLine` in worker.proto names the same limit."""
 
 
-@dataclass(frozen=True)
-class Task:
+class Task(NamedTuple):
     """One claimed task. ``input`` is parsed JSON, ``ceiling_nano_usd`` is -1 without a ceiling."""
 
     id: int
