@@ -15,7 +15,7 @@ class Migration(migrations.Migration):
     dependencies = [("jobs", "0006_figures")]
 
     reviewed = (
-        "SET STORAGE changes the catalogue only, under a lock that readers and writers pass "
-        "(SHARE UPDATE EXCLUSIVE); both versions read either form."
+        "SET STORAGE changes the catalogue only, under a lock of a moment; rows are read in "
+        "either form by both versions."
     )
     operations = [migrations.RunSQL(STORAGE, migrations.RunSQL.noop)]

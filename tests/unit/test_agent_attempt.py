@@ -6,7 +6,7 @@ from typing import Any, cast
 import pytest
 
 from proto.daef.v1 import worker_pb2
-from workeragent import attempt
+from workeragent import attempt, executors
 from workeragent.executors.context import StopFlag
 from workeragent.outcome import RateLimitedError, Result, Spawn, TaskCancelled, UsageEntry
 
@@ -193,6 +193,7 @@ def test_a_library_that_is_missing_is_told_from_one_that_cannot_be_loaded_now(
     def fail(name):
         raise error
 
+    executors._run_of.cache_clear()
     monkeypatch.setattr("workeragent.executors.importlib.import_module", fail)
     outcome = execute(kind="echo")
     assert (outcome.error_code, outcome.error_class) == (code, error_class)
