@@ -22,6 +22,7 @@ NAMES = (daef.NAME, *(peer.name for peer in peers.PEERS))
 def main() -> int:
     """Measure, print, and write when asked to."""
     options = _options()
+    machine.end_in_order()
     chosen = [peer for peer in peers.PEERS if peer.name in options.only]
     if chosen or options.write:
         peers.install()

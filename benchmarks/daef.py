@@ -70,7 +70,7 @@ def _command(process: psutil.Process) -> list[str]:
 
 
 @contextmanager
-def fabric(slots: int, *, witness: bool = False) -> Iterator[Fabric]:
+def fabric(slots: int, *, agents: int = AGENTS, witness: bool = False) -> Iterator[Fabric]:
     """A fabric of its own, warmed up, until the block ends.
 
     ``witness`` allows the kind of that name, which notes the moment at which a task runs.
@@ -80,12 +80,13 @@ def fabric(slots: int, *, witness: bool = False) -> Iterator[Fabric]:
         os.chmod(data, 0o711)
         variables = environment(data) | ({"DAEF_TEST_KINDS": "1"} if witness else {})
         with (
-            started(variables, "--agents", str(AGENTS), "--slots", str(slots)) as running,
+            started(variables, "--agents", str(agents), "--slots", str(slots)) as running,
             Client(running.url, retry_seconds=60) as client,
         ):
             assert running.process is not None
             found = Fabric(running.url, running.process.pid, Path(data), client)
-            run(found, 1_000)
+            if agents:
+                run(found, 1_000)
             time.sleep(0.5)
             yield found
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import platform
 import re
+import signal
+import sys
 from importlib.metadata import version
 from pathlib import Path
 
@@ -28,6 +30,11 @@ def description() -> list[str]:
 def versions() -> dict[str, str]:
     """The packages that DAEF's own figures depend on most."""
     return {name: version(name) for name in PACKAGES}
+
+
+def end_in_order() -> None:
+    """Let SIGTERM end this process as Ctrl-C does, so that nothing it made stays behind."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
 
 
 def _processor() -> str:

@@ -18,9 +18,16 @@ def cpu_seconds(roots: Roots) -> Counter[str]:
     return Counter({name: sum(map(_tree_seconds, pids)) for name, pids in roots.items()})
 
 
-def resident_mib(roots: Roots) -> dict[str, float]:
-    """Memory of each tree in MiB; pages that its processes share are counted once each (PSS)."""
-    return {name: sum(map(_tree_mib, pids)) for name, pids in roots.items()}
+def each_cpu_seconds(groups: Roots) -> Counter[str]:
+    """The same of these processes alone, without their living children."""
+    return Counter(
+        {name: sum(map(_own_seconds, map(_known, pids))) for name, pids in groups.items()}
+    )
+
+
+def each_mib(groups: Roots) -> dict[str, float]:
+    """Memory of these processes in MiB; each has its part of the pages that it shares (PSS)."""
+    return {name: sum(map(_own_mib, map(_known, pids))) for name, pids in groups.items()}
 
 
 def tree(pid: int) -> list[psutil.Process]:
@@ -36,17 +43,23 @@ def _tree_seconds(pid: int) -> float:
         # This process has started everything else as well; only its own time is its own.
         own = psutil.Process().cpu_times()
         return float(own.user + own.system)
-    # Children that were waited for are in their parent's own account.
-    total = 0.0
-    for process in tree(pid):
-        with contextlib.suppress(psutil.Error):
-            total += sum(process.cpu_times()[:4])
-    return total
+    return sum(map(_own_seconds, tree(pid)))
 
 
-def _tree_mib(pid: int) -> float:
-    total = 0
-    for process in tree(pid):
-        with contextlib.suppress(psutil.Error):
-            total += process.memory_full_info().pss
-    return total / 2**20
+def _known(pid: int) -> psutil.Process | None:
+    with contextlib.suppress(psutil.Error):
+        return psutil.Process(pid)
+    return None
+
+
+def _own_seconds(process: psutil.Process | None) -> float:
+    # Children that it has waited for are in its own account.
+    with contextlib.suppress(psutil.Error):
+        return float(sum(process.cpu_times()[:4])) if process else 0.0
+    return 0.0
+
+
+def _own_mib(process: psutil.Process | None) -> float:
+    with contextlib.suppress(psutil.Error):
+        return float(process.memory_full_info().pss) / 2**20 if process else 0.0
+    return 0.0

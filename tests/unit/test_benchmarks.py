@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from benchmarks import document, peers, processes, rounds
+from benchmarks import document, growth, peers, processes, rounds
 from benchmarks.goals import Goal, medians, percentile, verdicts
 from benchmarks.peer_programs import run_log
 
@@ -99,6 +99,14 @@ def test_the_page_names_every_system_with_what_survives():
     page = document.measured(run)
     assert all(peer.durability in page for peer in peers.PEERS)
     assert "| no-op tasks a second against Celery | ≥ 25× | 100× | 100× | 1 of 1 | met |" in page
+
+
+def test_a_cost_that_grows_with_history_or_agents_is_told():
+    def cost(microseconds: float) -> growth.Cost:
+        return growth.Cost(1, 1, rate=1.0, cpu={"gateway": microseconds}, memory={})
+
+    assert growth.growth_with_history([cost(100), cost(50), cost(80), cost(60)]) == 1.6
+    assert growth.growth_with_agents([cost(100), cost(50), cost(130)]) == 1.3
 
 
 def test_fewer_tasks_are_fewer_for_all_in_proportion():
