@@ -66,7 +66,7 @@ else
 	@$(PY) -m pytest tests/faults
 endif
 
-lint: setup-dev ## ruff, mypy, import contracts, proto, unsafe calls, weak packages, migrations, stubs
+lint: setup-dev ## ruff, mypy, import contracts, proto, unsafe calls, weak packages, generated files
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(PY) -m mypy .
@@ -76,6 +76,7 @@ lint: setup-dev ## ruff, mypy, import contracts, proto, unsafe calls, weak packa
 	@$(PY) .ci/advisories.py
 	@$(PY) -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
 	@$(PY) manage.py write_openapi --check
+	@$(PY) -m kube.crds --check
 	@$(MAKE) --no-print-directory stubs-fresh
 
 sbom: setup-dev ## the packages that DAEF needs, as CycloneDX in build/sbom.json

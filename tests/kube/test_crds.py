@@ -79,6 +79,18 @@ def test_there_is_a_file_for_each_kind_and_no_other():
     }
 
 
+def test_kinds_and_their_short_names_are_what_users_were_promised():
+    assert {(kind.name, kind.short, kind.namespaced) for kind in KINDS} == {
+        ("AIJob", "aij", True),
+        ("AIWorkerPool", "aiwp", True),
+        ("ModelEndpoint", "mep", True),
+        ("ExecutionPolicy", "xpol", False),
+        ("TenantQuota", "tq", False),
+    }
+    versions = [each.definition["spec"]["versions"] for each in RESOURCES.values()]
+    assert {version["name"] for (version,) in versions} == {"v1alpha1"}
+
+
 # ── structure and bounds ──────────────────────────────────────────────────────────────────────────
 
 
