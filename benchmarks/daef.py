@@ -8,7 +8,7 @@ import signal
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +18,7 @@ import msgspec
 import psutil
 
 from benchmarks.http_load import Connection, as_json, post_all
-from benchmarks.processes import Roots, tree
+from benchmarks.processes import Roots, command, tree
 from benchmarks.throughput import environment
 from client import Client
 from client.api import JOB_ENDS
@@ -59,14 +59,8 @@ class Fabric:
     @property
     def agents(self) -> list[psutil.Process]:
         """The agents and their runners."""
-        found = [p for p in tree(self.pid) if "workeragent" in _command(p)]
+        found = [p for p in tree(self.pid) if "workeragent" in command(p)]
         return list({p.pid: p for agent in found for p in tree(agent.pid)}.values())
-
-
-def _command(process: psutil.Process) -> list[str]:
-    with suppress(psutil.Error):
-        return process.cmdline()
-    return []
 
 
 @contextmanager

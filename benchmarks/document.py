@@ -24,7 +24,6 @@ def keep(run: dict[str, Any]) -> None:
     """Keep the figures of the last run in ``build/benchmarks.json``."""
     LAST.parent.mkdir(exist_ok=True)
     LAST.write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
-    print(f"figures       {LAST.relative_to(CHECKOUT)}")
 
 
 def write(run: dict[str, Any]) -> None:

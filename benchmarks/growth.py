@@ -20,7 +20,7 @@ import psycopg
 
 from benchmarks import daef, document, machine
 from benchmarks.goals import number
-from benchmarks.processes import Roots, each_cpu_seconds, each_mib, tree
+from benchmarks.processes import Roots, command, each_cpu_seconds, each_mib, tree
 from benchmarks.simulated_agents import joined
 from daef_site import fabric as fabrics
 
@@ -156,7 +156,7 @@ def parts(pid: int) -> Roots:
     """The fabric's processes by what they are."""
     found: dict[str, list[int]] = {}
     for process in tree(pid):
-        words = " ".join(process.cmdline())
+        words = " ".join(command(process))
         name = next((part for word, part in PARTS if word in words), "supervisor")
         found.setdefault(name, []).append(process.pid)
     return found

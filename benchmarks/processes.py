@@ -38,6 +38,13 @@ def tree(pid: int) -> list[psutil.Process]:
     return []
 
 
+def command(process: psutil.Process) -> list[str]:
+    """Its command line; nothing once it is gone."""
+    with contextlib.suppress(psutil.Error):
+        return list(process.cmdline())
+    return []
+
+
 def _tree_seconds(pid: int) -> float:
     if pid == os.getpid():
         # This process has started everything else as well; only its own time is its own.

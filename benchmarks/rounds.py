@@ -51,7 +51,7 @@ def calibration() -> float:
 def measured(
     plan: Plan, chosen: Sequence[peers.Peer], with_daef: bool, stores: Stores, turn: int
 ) -> dict[str, dict[str, float]]:
-    """One round: the figures of every system. The order begins elsewhere in each ``turn``."""
+    """One round: the figures of every system that did not fail; the order turns with ``turn``."""
     steps: list[tuple[str, Callable[[], dict[str, float]]]] = [
         (peer.name, lambda peer=peer: _peer(plan, peer, stores))  # type: ignore[misc]
         for peer in chosen
@@ -63,7 +63,11 @@ def measured(
     found = {}
     for name, measure in steps[first:] + steps[:first]:
         quiet = calibration()
-        figures = measure() | {"calibration_ms": quiet}
+        try:
+            figures = measure() | {"calibration_ms": quiet}
+        except Exception as error:  # One that fails must not cost the figures of the others.
+            print(f"  {name:14} FAILED: {type(error).__name__}: {error}", flush=True)
+            continue
         found[name] = figures
         told = ", ".join(f"{key} {number(value)}" for key, value in figures.items())
         print(f"  {name:14} {told}", flush=True)

@@ -113,3 +113,13 @@ def test_fewer_tasks_are_fewer_for_all_in_proportion():
     plan = rounds.Plan(rounds.MEASURES, tasks=10_000, slots=8)
     assert plan.scaled(1_500) == 150
     assert rounds.Plan(rounds.MEASURES, tasks=200_000, slots=8).scaled(1_500) == 1_500
+
+
+def test_a_system_that_fails_does_not_cost_the_round(capsys: pytest.CaptureFixture[str]):
+    class Unreachable:
+        def empty(self) -> None:
+            raise ConnectionError("the stores are gone")
+
+    plan = rounds.Plan(rounds.MEASURES, tasks=100, slots=8)
+    assert rounds.measured(plan, peers.PEERS[:2], False, Unreachable(), turn=0) == {}  # type: ignore[arg-type]
+    assert "rq-simple      FAILED: ConnectionError: the stores are gone" in capsys.readouterr().out
