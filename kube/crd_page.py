@@ -11,7 +11,7 @@ INTRODUCTION = f"""# Custom resources
 
 Made by `python -m kube.crds` from `kube/resources/`. All kinds are of `{API_VERSION}`. PostgreSQL
 has the truth: a resource says what is wanted, its status sums up what became of it. A field that
-REST has too names its place there. Kubernetes 1.31 or later is needed.
+REST has too names its place there. Tried on Kubernetes 1.37; selectable fields need 1.31 or later.
 
 | kind | short | scope | is |
 | --- | --- | --- | --- |

@@ -7,7 +7,8 @@ import msgspec
 from kube.resources.fields import text
 
 OBJECT_NAME = r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$"
-KEY = r"^[-._a-zA-Z0-9]+$"
+KEY = r"^\.?[-_a-zA-Z0-9][-._a-zA-Z0-9]*$"
+"""As Kubernetes takes them: neither '.' nor what begins with '..'."""
 
 
 class KeyReference(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

@@ -15,6 +15,7 @@ from kube.resources import AI_JOB, KINDS, Kind
 from kube.resources.rest import rest_body, rest_places
 from tests.kube.admission import ROOT, Resource, Schema, load
 from tests.kube.bounds import extremes
+from tests.kube.manifests import built
 from tests.kube.samples import SAMPLES, USUAL, documents_of
 from tests.unit.planning import planned
 
@@ -79,8 +80,9 @@ def test_the_tickets_of_the_sample_are_the_first_of_the_example():
 
 
 def test_the_kustomization_has_every_sample():
-    (found,) = documents_of(ROOT / "config/samples/kustomization.yaml")
-    assert found["resources"] == [path.name for path in SAMPLES]
+    made = {(each["kind"], each["metadata"]["name"]) for each in built("samples")}
+    samples = [document for path in SAMPLES for document in documents_of(path)]
+    assert made == {(each["kind"], each["metadata"]["name"]) for each in samples}
 
 
 @each_declared
