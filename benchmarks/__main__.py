@@ -30,6 +30,7 @@ def main() -> int:
     run: dict[str, Any] = {
         "date": datetime.now(UTC).date().isoformat(),
         "machine": machine.description(),
+        "load_before": machine.load(),
         "versions": machine.versions() | (peers.versions(chosen) if chosen else {}),
         "tasks": plan.tasks,
         "slots": plan.slots,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import tempfile
 import time
 from collections.abc import Iterator
@@ -15,10 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import psutil
 
 from benchmarks.http_load import Connection, as_json, post_all
-from benchmarks.processes import Roots, command, tree
+from benchmarks.processes import Roots, command, stopped, tree
 from benchmarks.throughput import environment
 from client import Client
 from client.api import JOB_ENDS
@@ -57,10 +55,9 @@ class Fabric:
         return {"fabric": [self.pid], "producer": [os.getpid()]}
 
     @property
-    def agents(self) -> list[psutil.Process]:
-        """The agents and their runners."""
-        found = [p for p in tree(self.pid) if "workeragent" in command(p)]
-        return list({p.pid: p for agent in found for p in tree(agent.pid)}.values())
+    def agents(self) -> list[int]:
+        """The agents' processes."""
+        return [process.pid for process in tree(self.pid) if "workeragent" in command(process)]
 
 
 @contextmanager
@@ -138,14 +135,8 @@ def single(milliseconds: int = 0, kind: str = "echo", priority: str = "standard"
 
 def single_submissions(on: Fabric, count: int, connections: int, *, paused: bool) -> float:
     """Jobs of one task accepted a second, their agents at work or ``paused`` meanwhile."""
-    agents = on.agents if paused else []
-    for process in agents:
-        process.send_signal(signal.SIGSTOP)
-    try:
+    with stopped(on.agents if paused else []):
         took = post_all(on.url, "/v1/jobs", [single()] * count, connections)
-    finally:
-        for process in agents:
-            process.send_signal(signal.SIGCONT)
     _await_idle(on)
     return count / took
 

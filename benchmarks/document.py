@@ -83,7 +83,8 @@ def _setting(run: dict[str, Any]) -> str:
     return (
         f"{run['date']}, {len(run['rounds'])} interleaved rounds, medians. "
         f"{', '.join(run['machine'])}. {versions}.\n\n"
-        "How quiet the machine was: a fixed loop took "
+        f"How quiet the machine was: its load of the minute before was {run['load_before']:.1f}; a "
+        "fixed loop took "
         f"{number(percentile(quiet, 0.5))} ms at the median, {number(min(quiet))} at best and "
         f"{number(max(quiet))} at worst before the {len(quiet)} measurements."
     )

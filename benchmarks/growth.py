@@ -28,6 +28,9 @@ AGENTS = (1, 4, 16, 64)
 SAMPLE = 20_000
 """Tasks over which a cost is taken (as many as there are, where history is shorter)."""
 
+AGENTS_SAMPLE = 100_000
+"""The same by number of agents: many batches for each of them."""
+
 USUAL_AGENTS = 4
 MOST_GROWTH = 1.5
 """A curve that grows as much is not flat; the same sample taken twice differs by a fifth here."""
@@ -76,14 +79,16 @@ def main() -> int:
     """Measure, print, write when asked to."""
     options = _options()
     machine.end_in_order()
-    print(" · ".join(machine.description()))
+    load = machine.load()
+    print(" · ".join((*machine.description(), f"load {load:.1f}")))
     with daef.fabric(8, agents=0) as fabric:
         by_history = [_at(fabric, size) for size in _sizes(options.most)]
-        by_agents = [_sample(fabric, SAMPLE, count) for count in AGENTS]
+        by_agents = [_sample(fabric, AGENTS_SAMPLE, count) for count in AGENTS]
         hot = _hot(fabric)
     run = {
         "date": datetime.now(UTC).date().isoformat(),
         "machine": machine.description(),
+        "load_before": load,
         "by_history": [asdict(cost) for cost in by_history],
         "by_agents": [asdict(cost) for cost in by_agents],
         "heap_only_updates": hot,
@@ -221,9 +226,11 @@ def _page(run: dict[str, Any], by_history: list[Cost], by_agents: list[Cost]) ->
         f"{100 * share:.0f} % of `{name}`" for name, share in run["heap_only_updates"].items()
     )
     return (
-        f"{run['date']}. {', '.join(run['machine'])}. Microseconds of processor a task, the agents "
-        "left out; memory as proportional set size, where pages that processes share are counted "
-        "once.\n\n"
+        f"{run['date']}. {', '.join(run['machine'])}; load of the minute before "
+        f"{run['load_before']:.1f}. Microseconds of processor a task, the agents left out. The "
+        "first row is of 500 tasks only, so half a second of the idle fabric weighs in it. Memory "
+        "is proportional set size: pages that processes share are counted once; PostgreSQL's grow "
+        "to its buffers of 256 MiB.\n\n"
         + _table(by_history)
         + "\n\nThe same database, by number of agents:\n\n"
         + _table(by_agents)

@@ -27,6 +27,11 @@ def description() -> list[str]:
     ]
 
 
+def load() -> float:
+    """Processes that wanted a processor in the last minute, on average: others, before a run."""
+    return os.getloadavg()[0]
+
+
 def versions() -> dict[str, str]:
     """The packages that DAEF's own figures depend on most."""
     return {name: version(name) for name in PACKAGES}

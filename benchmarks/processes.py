@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import psutil
 
@@ -36,6 +36,24 @@ def tree(pid: int) -> list[psutil.Process]:
         root = psutil.Process(pid)
         return [root, *root.children(recursive=True)]
     return []
+
+
+@contextlib.contextmanager
+def stopped(pids: Iterable[int]) -> Iterator[None]:
+    """The trees do nothing (SIGSTOP) until the block ends."""
+    held: dict[int, psutil.Process] = {}
+    try:
+        # Once more, for what a parent has started before it stood still itself.
+        for pid in [*pids] * 2:
+            for process in tree(pid):
+                with contextlib.suppress(psutil.Error):
+                    process.suspend()
+                    held[process.pid] = process
+        yield
+    finally:
+        for process in held.values():
+            with contextlib.suppress(psutil.Error):
+                process.resume()
 
 
 def command(process: psutil.Process) -> list[str]:

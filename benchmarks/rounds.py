@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -10,7 +9,7 @@ from dataclasses import dataclass
 
 from benchmarks import daef, peers
 from benchmarks.goals import number, percentile
-from benchmarks.processes import Roots, cpu_seconds, tree
+from benchmarks.processes import Roots, cpu_seconds, stopped
 from benchmarks.stores import Stores
 
 NOOP, WORK, SINGLES, PICKUP, INTERACTIVE = "noop", "work", "singles", "pickup", "interactive"
@@ -114,14 +113,8 @@ def _peer(plan: Plan, peer: peers.Peer, stores: Stores) -> dict[str, float]:
 def _singles(session: peers.Session, count: int, *, paused: bool) -> float:
     """Enqueue calls a second of the one producer, the workers stopped meanwhile or not."""
     before = session.ran
-    workers = [p for w in session.workers for p in tree(w.pid)] if paused else []
-    for process in workers:
-        process.send_signal(signal.SIGSTOP)
-    try:
+    with stopped([worker.pid for worker in session.workers] if paused else []):
         told = session.ask(do="one_by_one", count=count)
-    finally:
-        for process in workers:
-            process.send_signal(signal.SIGCONT)
     session.wait(before + count)
     return count / (told["ended"] - told["began"])
 

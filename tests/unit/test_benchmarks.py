@@ -93,7 +93,8 @@ def test_the_page_names_every_system_with_what_survives():
     figures = {peer.name: {"noop": 10.0, "cpu": 5.0, "calibration_ms": 1.0} for peer in peers.PEERS}
     figures["daef"] = {"noop": 1000.0, "cpu": 1.0, "calibration_ms": 1.0}
     run = {
-        "date": "2026-01-01", "machine": ["a processor"], "versions": {"rq": "3"}, "tasks": 100,
+        "date": "2026-01-01", "load_before": 0.0, "machine": ["a processor"],
+        "versions": {"rq": "3"}, "tasks": 100,
         "slots": 8, "rounds": [figures],
     }  # fmt: skip
     page = document.measured(run)
@@ -123,3 +124,16 @@ def test_a_system_that_fails_does_not_cost_the_round(capsys: pytest.CaptureFixtu
     plan = rounds.Plan(rounds.MEASURES, tasks=100, slots=8)
     assert rounds.measured(plan, peers.PEERS[:2], False, Unreachable(), turn=0) == {}  # type: ignore[arg-type]
     assert "rq-simple      FAILED: ConnectionError: the stores are gone" in capsys.readouterr().out
+
+
+def test_what_is_stopped_stands_still_and_goes_on_afterwards():
+    loop = "while :; do sleep 0.01; done"
+    with psutil.Popen(["sh", "-c", loop]) as shell:
+        try:
+            with processes.stopped([shell.pid]):
+                deadline = time.monotonic() + 10
+                while shell.status() != psutil.STATUS_STOPPED:
+                    assert time.monotonic() < deadline
+            assert shell.status() != psutil.STATUS_STOPPED
+        finally:
+            shell.kill()
