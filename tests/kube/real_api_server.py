@@ -26,6 +26,7 @@ from typing import Any
 
 from daef_site.ports import free_port
 
+ROOT = Path(__file__).resolve().parents[2]
 TOKEN = "the-administrator-of-the-tests"
 START_SECONDS = 120
 ASSETS = "KUBEBUILDER_ASSETS"
@@ -46,9 +47,10 @@ class Cluster:
     token: str = TOKEN
 
     def kubectl(self, *arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
-        """Run kubectl; ``text`` is its standard input."""
+        """Run kubectl in the repository; ``text`` is its standard input."""
         return subprocess.run(
             [self.program, "--kubeconfig", str(self.kubeconfig), *arguments],
+            cwd=ROOT,
             input=text,
             capture_output=True,
             text=True,
