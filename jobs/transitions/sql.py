@@ -51,6 +51,9 @@ def _array(values: tuple[Any, ...]) -> Any:
         return integers(values)
     if kinds == {float}:
         return "{" + ",".join(map(repr, values)) + "}"
-    if all(issubclass(kind, str | NoneType) for kind in kinds):
-        return texts(values)
-    return list(values)
+    if not all(issubclass(kind, str | NoneType) for kind in kinds):
+        return list(values)
+    if values.count(values[0]) == len(values):
+        # Most columns of a large settlement: status, outcome, what none of its tasks has.
+        return "{" + ",".join([_quoted(values[0])] * len(values)) + "}"
+    return texts(values)
