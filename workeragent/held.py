@@ -240,7 +240,10 @@ class Held:
         if outcome is None or outcome.kind == worker_pb2.OUTCOME_KIND_UNSPECIFIED:
             outcome = _interrupted(share, outcome)
         share.outcome = outcome
-        if not self._finished:
+        if share.claimed.priority > 0:
+            # Somebody waits for this one: as if it had waited long enough to be settled.
+            self._oldest = 0.0
+        elif not self._finished:
             self._oldest = now
         self._finished.append(share.claimed.task_id)
 

@@ -13,7 +13,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
-from queue import Empty, SimpleQueue
+from queue import Empty
 from typing import TYPE_CHECKING, NoReturn
 
 import faultpoints
@@ -22,6 +22,7 @@ from workeragent import attempt, messages
 from workeragent.config import Transport, fabric_file
 from workeragent.executors.context import StopFlag, Task
 from workeragent.lease_services import LeaseServices
+from workeragent.line import Line
 
 if TYPE_CHECKING:
     from workeragent.models.client import ModelClient
@@ -78,7 +79,7 @@ class Runner:
         self._pipe = pipe
         self._table = table
         self._start = start
-        self._waiting: SimpleQueue[worker_pb2.ClaimedTask] = SimpleQueue()
+        self._waiting = Line()
         self._flags: dict[tuple[int, int], StopFlag] = {}
         self._lock = threading.Lock()
         self._ended: list[worker_pb2.Outcome] = []

@@ -41,8 +41,8 @@ class View:
     ``in_runner`` are tasks running or waiting in the runner, ``asked`` those wanted by calls
     under way, ``unsettled`` finished ones not yet sent (the oldest for ``oldest_seconds``).
     ``mean_seconds`` is a task's average run time, None before the first one ended. ``hungry``
-    says that there may be more work than the last answer brought; ``closed`` that no work is
-    to be taken at the moment.
+    says that there may be more work than the last answer brought; ``woken`` that somebody said so
+    since work was asked for last; ``closed`` that no work is to be taken at the moment.
     """
 
     slots: int
@@ -53,6 +53,7 @@ class View:
     mean_seconds: float | None
     hungry: bool
     closed: bool
+    woken: bool = False
 
 
 class Pace:
@@ -87,14 +88,26 @@ def goal(slots: int, mean_seconds: float | None) -> int:
 def next_call(view: View) -> Call | Wait:
     """What a lane should do now."""
     aim = goal(view.slots, view.mean_seconds)
-    room = 0 if view.closed else max(0, min(BATCH, aim - view.in_runner - view.asked))
+    room = _room(view, aim)
     idle = view.in_runner + view.asked < view.slots
     if view.unsettled and (view.closed or _due(view, idle)):
         return Call(min(view.unsettled, BATCH), room)
-    # A short task's slot is no reason to call: a whole batch of them is.
-    if view.hungry and room and (idle or room >= min(aim, BATCH) // 2):
+    # A short task's slot is no reason to call: a whole batch of them is, or a new job, whose tasks
+    # may be more urgent than those that wait here.
+    if view.hungry and room and (idle or view.woken or room >= min(aim, BATCH) // 2):
         return Call(0, room)
     return Wait(max(0.0, SETTLE_SECONDS - view.oldest_seconds) if view.unsettled else None)
+
+
+def _room(view: View, aim: int) -> int:
+    """How many tasks to ask for. Who was woken while short tasks wait here asks for a few more:
+
+    one that is more urgent runs before them, in the next slot that is free.
+    """
+    if view.closed:
+        return 0
+    few_more = view.slots if view.woken and aim > view.slots else 0
+    return max(0, min(BATCH, aim + few_more - view.in_runner - view.asked))
 
 
 def _due(view: View, idle: bool) -> bool:

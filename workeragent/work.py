@@ -34,6 +34,7 @@ class Work:
         self._news = threading.Condition()
         self._asked = 0
         self._hungry = True
+        self._woken = False
         self._open = False
         self._leaving = False
         self._over = False
@@ -96,7 +97,7 @@ class Work:
     def wake(self) -> None:
         """There may be work: a ticket or a heartbeat says so."""
         with self._news:
-            self._hungry = True
+            self._hungry = self._woken = True
             self._news.notify()
 
     def too_slow(self) -> None:
@@ -143,6 +144,7 @@ class Work:
             oldest_seconds=oldest,
             mean_seconds=self._pace.mean_seconds,
             hungry=self._hungry,
+            woken=self._woken,
             closed=self._leaving or not self._open,
         )
 
@@ -150,5 +152,5 @@ class Work:
         outcomes = self._held.take(call.outcomes, SETTLE_BYTES) if call.outcomes else []
         self._asked += call.want
         if call.want:
-            self._hungry = False
+            self._hungry = self._woken = False
         return Errand(outcomes, call.want)

@@ -146,6 +146,7 @@ def _claimed_task(row: ClaimedRow, *, inline: bool) -> worker_pb2.ClaimedTask:
         start_to_close_seconds=row.start_to_close_seconds,
         ceiling_nano_usd=row.ceiling_nano_usd,
         run_alone=row.run_alone,
+        priority=row.priority,
     )
 
 

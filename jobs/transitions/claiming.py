@@ -227,7 +227,7 @@ with pick as materialized (
 )
 select u.id, u.epoch, u.attempt, u.generation, u.kind, i.name, i.input, i.parameters, i.model,
     u.ceiling_nano_usd, u.workers_lost, u.max_attempts, j.start_to_close_seconds,
-    exists (select 1 from edge where edge.child_id = u.id)
+    exists (select 1 from edge where edge.child_id = u.id), u.priority
 from u
 left join lateral (select * from task_input i where i.task_id = u.id) i on true
 left join lateral (select j.start_to_close_seconds from job j where j.id = u.job_id) j on true
@@ -274,6 +274,7 @@ class ClaimedRow(NamedTuple):
     max_attempts: int
     start_to_close_seconds: float
     has_parents: bool
+    priority: int
 
     @property
     def run_alone(self) -> bool:

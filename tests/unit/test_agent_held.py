@@ -269,3 +269,13 @@ def test_what_arrived_later_stays_parked(held):
     assert held.take(10, FAR) == []
     held.release_parked(5.0, alone=True)
     assert [outcome.task_id for outcome in held.take(10, FAR)] == [3]
+
+
+def test_an_interactive_task_that_ended_is_due_to_be_settled_at_once():
+    held = Held()
+    held.add([task(1), task(2, priority=100)], FAR, 0.0)
+    held.start(alone=False)
+    held.ended([ended(1)], 1000.0)
+    assert held.counts(1000.0)[2] == 0.0
+    held.ended([ended(2)], 1000.0)
+    assert held.counts(1000.0)[2] > 20.0

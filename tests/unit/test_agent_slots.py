@@ -59,6 +59,18 @@ def test_a_few_free_places_in_a_batch_are_no_reason_to_call():
     assert next_call(view) == Wait(None)
 
 
+def test_a_woken_agent_asks_for_a_few_more_than_the_short_tasks_that_wait():
+    full = replace(IDLE, mean_seconds=0.02, in_runner=20, woken=True)
+    assert goal(4, 0.02) == 20
+    assert next_call(full) == Call(0, 4)
+    assert next_call(replace(full, woken=False)) == Wait(None)
+    assert next_call(replace(full, asked=4)) == Wait(None)
+
+
+def test_an_agent_of_long_tasks_takes_no_more_than_it_has_slots_though_woken():
+    assert next_call(replace(IDLE, mean_seconds=3.0, in_runner=4, woken=True)) == Wait(None)
+
+
 def test_a_closed_agent_settles_but_claims_nothing():
     assert next_call(replace(IDLE, closed=True, unsettled=2)) == Call(2, 0)
     assert next_call(replace(IDLE, closed=True)) == Wait(None)

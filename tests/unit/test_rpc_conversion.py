@@ -28,7 +28,7 @@ def usage(call=0, **fields):
 
 
 def row(text: str) -> ClaimedRow:
-    return ClaimedRow(1, 1, 1, 1, "echo", "a", text, "{}", "", 0, 0, 5, 300.0, False)
+    return ClaimedRow(1, 1, 1, 1, "echo", "a", text, "{}", "", 0, 0, 5, 300.0, False, 0)
 
 
 def test_a_success_carries_no_error_whatever_it_says_besides():

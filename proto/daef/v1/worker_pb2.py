@@ -25,19 +25,19 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aproto/daef/v1/worker.proto\x12\x07\x64\x61\x65\x66.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"1\n\tTaskLease\x12\x0f\n\x07task_id\x18\x01 \x01(\x03\x12\x13\n\x0blease_epoch\x18\x02 \x01(\x05\"\x8f\x01\n\x0fRegisterRequest\x12\x13\n\x0bincarnation\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0c\n\x04node\x18\x03 \x01(\t\x12\x0c\n\x04pool\x18\x04 \x01(\t\x12\r\n\x05slots\x18\x05 \x01(\x05\x12\r\n\x05kinds\x18\x06 \x03(\t\x12\x0e\n\x06models\x18\x07 \x03(\t\x12\x0f\n\x07version\x18\x08 \x01(\t\"\xa9\x01\n\x10RegisterResponse\x12\x11\n\tworker_id\x18\x01 \x01(\x03\x12\x15\n\rlease_seconds\x18\x02 \x01(\x01\x12\x19\n\x11heartbeat_seconds\x18\x03 \x01(\x01\x12\x11\n\tqueue_url\x18\x04 \x01(\t\x12\x12\n\nqueue_name\x18\x05 \x01(\t\x12)\n\tendpoints\x18\x06 \x03(\x0b\x32\x16.daef.v1.ModelEndpoint\"\xa6\x01\n\rModelEndpoint\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x62\x61\x63kend\x18\x02 \x01(\t\x12\x10\n\x08\x62\x61se_url\x18\x03 \x01(\t\x12\x0e\n\x06models\x18\x04 \x03(\t\x12\x13\n\x0binput_price\x18\x05 \x01(\x03\x12\x14\n\x0coutput_price\x18\x06 \x01(\x03\x12\x10\n\x08key_name\x18\x07 \x01(\t\x12\x17\n\x0ftimeout_seconds\x18\x08 \x01(\x05\"/\n\x0c\x43laimRequest\x12\x11\n\tworker_id\x18\x01 \x01(\x03\x12\x0c\n\x04want\x18\x02 \x01(\x05\"4\n\rClaimResponse\x12#\n\x05tasks\x18\x01 \x03(\x0b\x32\x14.daef.v1.ClaimedTask\"\xa1\x02\n\x0b\x43laimedTask\x12\x0f\n\x07task_id\x18\x01 \x01(\x03\x12\x13\n\x0blease_epoch\x18\x02 \x01(\x05\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\x05\x12\x12\n\ngeneration\x18\x04 \x01(\x05\x12\x0c\n\x04kind\x18\x05 \x01(\t\x12\x0c\n\x04name\x18\x06 \x01(\t\x12\r\n\x05input\x18\x07 \x01(\t\x12\x17\n\x0fhas_large_input\x18\x08 \x01(\x08\x12\x12\n\nparameters\x18\t \x01(\t\x12\r\n\x05model\x18\n \x01(\t\x12\x13\n\x0bhas_parents\x18\x0b \x01(\x08\x12\x1e\n\x16start_to_close_seconds\x18\x0c \x01(\x01\x12\x18\n\x10\x63\x65iling_nano_usd\x18\r \x01(\x03\x12\x11\n\trun_alone\x18\x0e \x01(\x08\"r\n\x10HeartbeatRequest\x12\x11\n\tworker_id\x18\x01 \x01(\x03\x12 \n\x04held\x18\x02 \x03(\x0b\x32\x12.daef.v1.TaskLease\x12\x12\n\nfree_slots\x18\x03 \x01(\x05\x12\x15\n\rtickets_taken\x18\x04 \x01(\x03\"Z\n\x11HeartbeatResponse\x12 \n\x04gone\x18\x01 \x03(\x0b\x32\x12.daef.v1.TaskLease\x12\r\n\x05\x64rain\x18\x02 \x01(\x08\x12\x14\n\x0cwork_waiting\x18\x03 \x01(\x08\"\xe2\x02\n\x07Outcome\x12\x0f\n\x07task_id\x18\x01 \x01(\x03\x12\x13\n\x0blease_epoch\x18\x02 \x01(\x05\x12\"\n\x04kind\x18\x03 \x01(\x0e\x32\x14.daef.v1.OutcomeKind\x12\x0e\n\x06result\x18\x04 \x01(\t\x12\x15\n\rresult_sha256\x18\x05 \x01(\t\x12(\n\x0b\x65rror_class\x18\x06 \x01(\x0e\x32\x13.daef.v1.ErrorClass\x12\x12\n\nerror_code\x18\x07 \x01(\t\x12\x15\n\rerror_message\x18\x08 \x01(\t\x12\x1b\n\x13retry_after_seconds\x18\t \x01(\x01\x12\x1d\n\x05usage\x18\n \x03(\x0b\x32\x0e.daef.v1.Usage\x12%\n\x07spawned\x18\x0b \x03(\x0b\x32\x14.daef.v1.SpawnedTask\x12.\n\nstarted_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"z\n\x05Usage\x12\x0c\n\x04\x63\x61ll\x18\x01 \x01(\x05\x12\x10\n\x08\x65ndpoint\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12\x14\n\x0cinput_tokens\x18\x04 \x01(\x03\x12\x15\n\routput_tokens\x18\x05 \x01(\x03\x12\x15\n\rcost_nano_usd\x18\x06 \x01(\x03\"[\n\x0bSpawnedTask\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\r\n\x05input\x18\x03 \x01(\t\x12\x12\n\nparameters\x18\x04 \x01(\t\x12\r\n\x05model\x18\x05 \x01(\t\"T\n\rSettleRequest\x12\x11\n\tworker_id\x18\x01 \x01(\x03\x12\"\n\x08outcomes\x18\x02 \x03(\x0b\x32\x10.daef.v1.Outcome\x12\x0c\n\x04want\x18\x03 \x01(\x05\"]\n\x0eSettleResponse\x12&\n\x07results\x18\x01 \x03(\x0b\x32\x15.daef.v1.SettleResult\x12#\n\x05tasks\x18\x02 \x03(\x0b\x32\x14.daef.v1.ClaimedTask\"l\n\x0cSettleResult\x12\x0f\n\x07task_id\x18\x01 \x01(\x03\x12\x13\n\x0blease_epoch\x18\x02 \x01(\x05\x12%\n\x06status\x18\x03 \x01(\x0e\x32\x15.daef.v1.SettleStatus\x12\x0f\n\x07message\x18\x04 \x01(\t\"K\n\x15ReportProgressRequest\x12\x11\n\tworker_id\x18\x01 \x01(\x03\x12\x1f\n\x05lines\x18\x02 \x03(\x0b\x32\x10.daef.v1.LogLine\"=\n\x07LogLine\x12\x0f\n\x07task_id\x18\x01 \x01(\x03\x12\x13\n\x0blease_epoch\x18\x02 \x01(\x05\x12\x0c\n\x04text\x18\x03 \x01(\t\"\x18\n\x16ReportProgressResponse\"`\n\x13ReadArtifactRequest\x12\x11\n\tworker_id\x18\x01 \x01(\x03\x12\x0f\n\x07task_id\x18\x02 \x01(\x03\x12\x13\n\x0blease_epoch\x18\x03 \x01(\x05\x12\x10\n\x08\x61rtifact\x18\x04 \x01(\t\"$\n\x14ReadArtifactResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\"q\n\x14WriteArtifactRequest\x12\x11\n\tworker_id\x18\x01 \x01(\x03\x12\x0f\n\x07task_id\x18\x02 \x01(\x03\x12\x13\n\x0blease_epoch\x18\x03 \x01(\x05\x12\x12\n\nmedia_type\x18\x04 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x05 \x01(\x0c\";\n\x15WriteArtifactResponse\x12\x0e\n\x06sha256\x18\x01 \x01(\t\x12\x12\n\nsize_bytes\x18\x02 \x01(\x03\"&\n\x11\x44\x65registerRequest\x12\x11\n\tworker_id\x18\x01 \x01(\x03\"\x14\n\x12\x44\x65registerResponse*{\n\x0bOutcomeKind\x12\x1c\n\x18OUTCOME_KIND_UNSPECIFIED\x10\x00\x12\x1a\n\x16OUTCOME_KIND_SUCCEEDED\x10\x01\x12\x17\n\x13OUTCOME_KIND_FAILED\x10\x02\x12\x19\n\x15OUTCOME_KIND_RELEASED\x10\x03*\x8f\x02\n\nErrorClass\x12\x1b\n\x17\x45RROR_CLASS_UNSPECIFIED\x10\x00\x12\x19\n\x15\x45RROR_CLASS_TRANSIENT\x10\x01\x12\x1c\n\x18\x45RROR_CLASS_RATE_LIMITED\x10\x02\x12\x1a\n\x16\x45RROR_CLASS_OVERLOADED\x10\x03\x12\x1d\n\x19\x45RROR_CLASS_INVALID_INPUT\x10\x04\x12\x19\n\x15\x45RROR_CLASS_PERMANENT\x10\x05\x12\x1f\n\x1b\x45RROR_CLASS_BUDGET_EXCEEDED\x10\x06\x12\x1b\n\x17\x45RROR_CLASS_WORKER_LOST\x10\x07\x12\x17\n\x13\x45RROR_CLASS_TIMEOUT\x10\x08*\xb2\x01\n\x0cSettleStatus\x12\x1d\n\x19SETTLE_STATUS_UNSPECIFIED\x10\x00\x12\x19\n\x15SETTLE_STATUS_APPLIED\x10\x01\x12\x1a\n\x16SETTLE_STATUS_REPEATED\x10\x02\x12\x18\n\x14SETTLE_STATUS_FENCED\x10\x03\x12\x1a\n\x16SETTLE_STATUS_REJECTED\x10\x04\x12\x16\n\x12SETTLE_STATUS_BUSY\x10\x05\x32\xc2\x04\n\rWorkerService\x12?\n\x08Register\x12\x18.daef.v1.RegisterRequest\x1a\x19.daef.v1.RegisterResponse\x12\x36\n\x05\x43laim\x12\x15.daef.v1.ClaimRequest\x1a\x16.daef.v1.ClaimResponse\x12\x42\n\tHeartbeat\x12\x19.daef.v1.HeartbeatRequest\x1a\x1a.daef.v1.HeartbeatResponse\x12\x39\n\x06Settle\x12\x16.daef.v1.SettleRequest\x1a\x17.daef.v1.SettleResponse\x12Q\n\x0eReportProgress\x12\x1e.daef.v1.ReportProgressRequest\x1a\x1f.daef.v1.ReportProgressResponse\x12M\n\x0cReadArtifact\x12\x1c.daef.v1.ReadArtifactRequest\x1a\x1d.daef.v1.ReadArtifactResponse0\x01\x12P\n\rWriteArtifact\x12\x1d.daef.v1.WriteArtifactRequest\x1a\x1e.daef.v1.WriteArtifactResponse(\x01\x12\x45\n\nDeregister\x12\x1a.daef.v1.DeregisterRequest\x1a\x1b.daef.v1.DeregisterResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aproto/daef/v1/worker.proto\x12\x07\x64\x61\x65\x66.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"1\n\tTaskLease\x12\x0f\n\x07task_id\x18\x01 \x01(\x03\x12\x13\n\x0blease_epoch\x18\x02 \x01(\x05\"\x8f\x01\n\x0fRegisterRequest\x12\x13\n\x0bincarnation\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0c\n\x04node\x18\x03 \x01(\t\x12\x0c\n\x04pool\x18\x04 \x01(\t\x12\r\n\x05slots\x18\x05 \x01(\x05\x12\r\n\x05kinds\x18\x06 \x03(\t\x12\x0e\n\x06models\x18\x07 \x03(\t\x12\x0f\n\x07version\x18\x08 \x01(\t\"\xa9\x01\n\x10RegisterResponse\x12\x11\n\tworker_id\x18\x01 \x01(\x03\x12\x15\n\rlease_seconds\x18\x02 \x01(\x01\x12\x19\n\x11heartbeat_seconds\x18\x03 \x01(\x01\x12\x11\n\tqueue_url\x18\x04 \x01(\t\x12\x12\n\nqueue_name\x18\x05 \x01(\t\x12)\n\tendpoints\x18\x06 \x03(\x0b\x32\x16.daef.v1.ModelEndpoint\"\xa6\x01\n\rModelEndpoint\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x62\x61\x63kend\x18\x02 \x01(\t\x12\x10\n\x08\x62\x61se_url\x18\x03 \x01(\t\x12\x0e\n\x06models\x18\x04 \x03(\t\x12\x13\n\x0binput_price\x18\x05 \x01(\x03\x12\x14\n\x0coutput_price\x18\x06 \x01(\x03\x12\x10\n\x08key_name\x18\x07 \x01(\t\x12\x17\n\x0ftimeout_seconds\x18\x08 \x01(\x05\"/\n\x0c\x43laimRequest\x12\x11\n\tworker_id\x18\x01 \x01(\x03\x12\x0c\n\x04want\x18\x02 \x01(\x05\"4\n\rClaimResponse\x12#\n\x05tasks\x18\x01 \x03(\x0b\x32\x14.daef.v1.ClaimedTask\"\xb3\x02\n\x0b\x43laimedTask\x12\x0f\n\x07task_id\x18\x01 \x01(\x03\x12\x13\n\x0blease_epoch\x18\x02 \x01(\x05\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\x05\x12\x12\n\ngeneration\x18\x04 \x01(\x05\x12\x0c\n\x04kind\x18\x05 \x01(\t\x12\x0c\n\x04name\x18\x06 \x01(\t\x12\r\n\x05input\x18\x07 \x01(\t\x12\x17\n\x0fhas_large_input\x18\x08 \x01(\x08\x12\x12\n\nparameters\x18\t \x01(\t\x12\r\n\x05model\x18\n \x01(\t\x12\x13\n\x0bhas_parents\x18\x0b \x01(\x08\x12\x1e\n\x16start_to_close_seconds\x18\x0c \x01(\x01\x12\x18\n\x10\x63\x65iling_nano_usd\x18\r \x01(\x03\x12\x11\n\trun_alone\x18\x0e \x01(\x08\x12\x10\n\x08priority\x18\x0f \x01(\x05\"r\n\x10HeartbeatRequest\x12\x11\n\tworker_id\x18\x01 \x01(\x03\x12 \n\x04held\x18\x02 \x03(\x0b\x32\x12.daef.v1.TaskLease\x12\x12\n\nfree_slots\x18\x03 \x01(\x05\x12\x15\n\rtickets_taken\x18\x04 \x01(\x03\"Z\n\x11HeartbeatResponse\x12 \n\x04gone\x18\x01 \x03(\x0b\x32\x12.daef.v1.TaskLease\x12\r\n\x05\x64rain\x18\x02 \x01(\x08\x12\x14\n\x0cwork_waiting\x18\x03 \x01(\x08\"\xe2\x02\n\x07Outcome\x12\x0f\n\x07task_id\x18\x01 \x01(\x03\x12\x13\n\x0blease_epoch\x18\x02 \x01(\x05\x12\"\n\x04kind\x18\x03 \x01(\x0e\x32\x14.daef.v1.OutcomeKind\x12\x0e\n\x06result\x18\x04 \x01(\t\x12\x15\n\rresult_sha256\x18\x05 \x01(\t\x12(\n\x0b\x65rror_class\x18\x06 \x01(\x0e\x32\x13.daef.v1.ErrorClass\x12\x12\n\nerror_code\x18\x07 \x01(\t\x12\x15\n\rerror_message\x18\x08 \x01(\t\x12\x1b\n\x13retry_after_seconds\x18\t \x01(\x01\x12\x1d\n\x05usage\x18\n \x03(\x0b\x32\x0e.daef.v1.Usage\x12%\n\x07spawned\x18\x0b \x03(\x0b\x32\x14.daef.v1.SpawnedTask\x12.\n\nstarted_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"z\n\x05Usage\x12\x0c\n\x04\x63\x61ll\x18\x01 \x01(\x05\x12\x10\n\x08\x65ndpoint\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12\x14\n\x0cinput_tokens\x18\x04 \x01(\x03\x12\x15\n\routput_tokens\x18\x05 \x01(\x03\x12\x15\n\rcost_nano_usd\x18\x06 \x01(\x03\"[\n\x0bSpawnedTask\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\r\n\x05input\x18\x03 \x01(\t\x12\x12\n\nparameters\x18\x04 \x01(\t\x12\r\n\x05model\x18\x05 \x01(\t\"T\n\rSettleRequest\x12\x11\n\tworker_id\x18\x01 \x01(\x03\x12\"\n\x08outcomes\x18\x02 \x03(\x0b\x32\x10.daef.v1.Outcome\x12\x0c\n\x04want\x18\x03 \x01(\x05\"]\n\x0eSettleResponse\x12&\n\x07results\x18\x01 \x03(\x0b\x32\x15.daef.v1.SettleResult\x12#\n\x05tasks\x18\x02 \x03(\x0b\x32\x14.daef.v1.ClaimedTask\"l\n\x0cSettleResult\x12\x0f\n\x07task_id\x18\x01 \x01(\x03\x12\x13\n\x0blease_epoch\x18\x02 \x01(\x05\x12%\n\x06status\x18\x03 \x01(\x0e\x32\x15.daef.v1.SettleStatus\x12\x0f\n\x07message\x18\x04 \x01(\t\"K\n\x15ReportProgressRequest\x12\x11\n\tworker_id\x18\x01 \x01(\x03\x12\x1f\n\x05lines\x18\x02 \x03(\x0b\x32\x10.daef.v1.LogLine\"=\n\x07LogLine\x12\x0f\n\x07task_id\x18\x01 \x01(\x03\x12\x13\n\x0blease_epoch\x18\x02 \x01(\x05\x12\x0c\n\x04text\x18\x03 \x01(\t\"\x18\n\x16ReportProgressResponse\"`\n\x13ReadArtifactRequest\x12\x11\n\tworker_id\x18\x01 \x01(\x03\x12\x0f\n\x07task_id\x18\x02 \x01(\x03\x12\x13\n\x0blease_epoch\x18\x03 \x01(\x05\x12\x10\n\x08\x61rtifact\x18\x04 \x01(\t\"$\n\x14ReadArtifactResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\"q\n\x14WriteArtifactRequest\x12\x11\n\tworker_id\x18\x01 \x01(\x03\x12\x0f\n\x07task_id\x18\x02 \x01(\x03\x12\x13\n\x0blease_epoch\x18\x03 \x01(\x05\x12\x12\n\nmedia_type\x18\x04 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x05 \x01(\x0c\";\n\x15WriteArtifactResponse\x12\x0e\n\x06sha256\x18\x01 \x01(\t\x12\x12\n\nsize_bytes\x18\x02 \x01(\x03\"&\n\x11\x44\x65registerRequest\x12\x11\n\tworker_id\x18\x01 \x01(\x03\"\x14\n\x12\x44\x65registerResponse*{\n\x0bOutcomeKind\x12\x1c\n\x18OUTCOME_KIND_UNSPECIFIED\x10\x00\x12\x1a\n\x16OUTCOME_KIND_SUCCEEDED\x10\x01\x12\x17\n\x13OUTCOME_KIND_FAILED\x10\x02\x12\x19\n\x15OUTCOME_KIND_RELEASED\x10\x03*\x8f\x02\n\nErrorClass\x12\x1b\n\x17\x45RROR_CLASS_UNSPECIFIED\x10\x00\x12\x19\n\x15\x45RROR_CLASS_TRANSIENT\x10\x01\x12\x1c\n\x18\x45RROR_CLASS_RATE_LIMITED\x10\x02\x12\x1a\n\x16\x45RROR_CLASS_OVERLOADED\x10\x03\x12\x1d\n\x19\x45RROR_CLASS_INVALID_INPUT\x10\x04\x12\x19\n\x15\x45RROR_CLASS_PERMANENT\x10\x05\x12\x1f\n\x1b\x45RROR_CLASS_BUDGET_EXCEEDED\x10\x06\x12\x1b\n\x17\x45RROR_CLASS_WORKER_LOST\x10\x07\x12\x17\n\x13\x45RROR_CLASS_TIMEOUT\x10\x08*\xb2\x01\n\x0cSettleStatus\x12\x1d\n\x19SETTLE_STATUS_UNSPECIFIED\x10\x00\x12\x19\n\x15SETTLE_STATUS_APPLIED\x10\x01\x12\x1a\n\x16SETTLE_STATUS_REPEATED\x10\x02\x12\x18\n\x14SETTLE_STATUS_FENCED\x10\x03\x12\x1a\n\x16SETTLE_STATUS_REJECTED\x10\x04\x12\x16\n\x12SETTLE_STATUS_BUSY\x10\x05\x32\xc2\x04\n\rWorkerService\x12?\n\x08Register\x12\x18.daef.v1.RegisterRequest\x1a\x19.daef.v1.RegisterResponse\x12\x36\n\x05\x43laim\x12\x15.daef.v1.ClaimRequest\x1a\x16.daef.v1.ClaimResponse\x12\x42\n\tHeartbeat\x12\x19.daef.v1.HeartbeatRequest\x1a\x1a.daef.v1.HeartbeatResponse\x12\x39\n\x06Settle\x12\x16.daef.v1.SettleRequest\x1a\x17.daef.v1.SettleResponse\x12Q\n\x0eReportProgress\x12\x1e.daef.v1.ReportProgressRequest\x1a\x1f.daef.v1.ReportProgressResponse\x12M\n\x0cReadArtifact\x12\x1c.daef.v1.ReadArtifactRequest\x1a\x1d.daef.v1.ReadArtifactResponse0\x01\x12P\n\rWriteArtifact\x12\x1d.daef.v1.WriteArtifactRequest\x1a\x1e.daef.v1.WriteArtifactResponse(\x01\x12\x45\n\nDeregister\x12\x1a.daef.v1.DeregisterRequest\x1a\x1b.daef.v1.DeregisterResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'proto.daef.v1.worker_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_OUTCOMEKIND']._serialized_start=2618
-  _globals['_OUTCOMEKIND']._serialized_end=2741
-  _globals['_ERRORCLASS']._serialized_start=2744
-  _globals['_ERRORCLASS']._serialized_end=3015
-  _globals['_SETTLESTATUS']._serialized_start=3018
-  _globals['_SETTLESTATUS']._serialized_end=3196
+  _globals['_OUTCOMEKIND']._serialized_start=2636
+  _globals['_OUTCOMEKIND']._serialized_end=2759
+  _globals['_ERRORCLASS']._serialized_start=2762
+  _globals['_ERRORCLASS']._serialized_end=3033
+  _globals['_SETTLESTATUS']._serialized_start=3036
+  _globals['_SETTLESTATUS']._serialized_end=3214
   _globals['_TASKLEASE']._serialized_start=72
   _globals['_TASKLEASE']._serialized_end=121
   _globals['_REGISTERREQUEST']._serialized_start=124
@@ -51,41 +51,41 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CLAIMRESPONSE']._serialized_start=659
   _globals['_CLAIMRESPONSE']._serialized_end=711
   _globals['_CLAIMEDTASK']._serialized_start=714
-  _globals['_CLAIMEDTASK']._serialized_end=1003
-  _globals['_HEARTBEATREQUEST']._serialized_start=1005
-  _globals['_HEARTBEATREQUEST']._serialized_end=1119
-  _globals['_HEARTBEATRESPONSE']._serialized_start=1121
-  _globals['_HEARTBEATRESPONSE']._serialized_end=1211
-  _globals['_OUTCOME']._serialized_start=1214
-  _globals['_OUTCOME']._serialized_end=1568
-  _globals['_USAGE']._serialized_start=1570
-  _globals['_USAGE']._serialized_end=1692
-  _globals['_SPAWNEDTASK']._serialized_start=1694
-  _globals['_SPAWNEDTASK']._serialized_end=1785
-  _globals['_SETTLEREQUEST']._serialized_start=1787
-  _globals['_SETTLEREQUEST']._serialized_end=1871
-  _globals['_SETTLERESPONSE']._serialized_start=1873
-  _globals['_SETTLERESPONSE']._serialized_end=1966
-  _globals['_SETTLERESULT']._serialized_start=1968
-  _globals['_SETTLERESULT']._serialized_end=2076
-  _globals['_REPORTPROGRESSREQUEST']._serialized_start=2078
-  _globals['_REPORTPROGRESSREQUEST']._serialized_end=2153
-  _globals['_LOGLINE']._serialized_start=2155
-  _globals['_LOGLINE']._serialized_end=2216
-  _globals['_REPORTPROGRESSRESPONSE']._serialized_start=2218
-  _globals['_REPORTPROGRESSRESPONSE']._serialized_end=2242
-  _globals['_READARTIFACTREQUEST']._serialized_start=2244
-  _globals['_READARTIFACTREQUEST']._serialized_end=2340
-  _globals['_READARTIFACTRESPONSE']._serialized_start=2342
-  _globals['_READARTIFACTRESPONSE']._serialized_end=2378
-  _globals['_WRITEARTIFACTREQUEST']._serialized_start=2380
-  _globals['_WRITEARTIFACTREQUEST']._serialized_end=2493
-  _globals['_WRITEARTIFACTRESPONSE']._serialized_start=2495
-  _globals['_WRITEARTIFACTRESPONSE']._serialized_end=2554
-  _globals['_DEREGISTERREQUEST']._serialized_start=2556
-  _globals['_DEREGISTERREQUEST']._serialized_end=2594
-  _globals['_DEREGISTERRESPONSE']._serialized_start=2596
-  _globals['_DEREGISTERRESPONSE']._serialized_end=2616
-  _globals['_WORKERSERVICE']._serialized_start=3199
-  _globals['_WORKERSERVICE']._serialized_end=3777
+  _globals['_CLAIMEDTASK']._serialized_end=1021
+  _globals['_HEARTBEATREQUEST']._serialized_start=1023
+  _globals['_HEARTBEATREQUEST']._serialized_end=1137
+  _globals['_HEARTBEATRESPONSE']._serialized_start=1139
+  _globals['_HEARTBEATRESPONSE']._serialized_end=1229
+  _globals['_OUTCOME']._serialized_start=1232
+  _globals['_OUTCOME']._serialized_end=1586
+  _globals['_USAGE']._serialized_start=1588
+  _globals['_USAGE']._serialized_end=1710
+  _globals['_SPAWNEDTASK']._serialized_start=1712
+  _globals['_SPAWNEDTASK']._serialized_end=1803
+  _globals['_SETTLEREQUEST']._serialized_start=1805
+  _globals['_SETTLEREQUEST']._serialized_end=1889
+  _globals['_SETTLERESPONSE']._serialized_start=1891
+  _globals['_SETTLERESPONSE']._serialized_end=1984
+  _globals['_SETTLERESULT']._serialized_start=1986
+  _globals['_SETTLERESULT']._serialized_end=2094
+  _globals['_REPORTPROGRESSREQUEST']._serialized_start=2096
+  _globals['_REPORTPROGRESSREQUEST']._serialized_end=2171
+  _globals['_LOGLINE']._serialized_start=2173
+  _globals['_LOGLINE']._serialized_end=2234
+  _globals['_REPORTPROGRESSRESPONSE']._serialized_start=2236
+  _globals['_REPORTPROGRESSRESPONSE']._serialized_end=2260
+  _globals['_READARTIFACTREQUEST']._serialized_start=2262
+  _globals['_READARTIFACTREQUEST']._serialized_end=2358
+  _globals['_READARTIFACTRESPONSE']._serialized_start=2360
+  _globals['_READARTIFACTRESPONSE']._serialized_end=2396
+  _globals['_WRITEARTIFACTREQUEST']._serialized_start=2398
+  _globals['_WRITEARTIFACTREQUEST']._serialized_end=2511
+  _globals['_WRITEARTIFACTRESPONSE']._serialized_start=2513
+  _globals['_WRITEARTIFACTRESPONSE']._serialized_end=2572
+  _globals['_DEREGISTERREQUEST']._serialized_start=2574
+  _globals['_DEREGISTERREQUEST']._serialized_end=2612
+  _globals['_DEREGISTERRESPONSE']._serialized_start=2614
+  _globals['_DEREGISTERRESPONSE']._serialized_end=2634
+  _globals['_WORKERSERVICE']._serialized_start=3217
+  _globals['_WORKERSERVICE']._serialized_end=3795
 # @@protoc_insertion_point(module_scope)

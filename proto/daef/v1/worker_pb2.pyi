@@ -136,7 +136,7 @@ class ClaimResponse(_message.Message):
     def __init__(self, tasks: _Optional[_Iterable[_Union[ClaimedTask, _Mapping]]] = ...) -> None: ...
 
 class ClaimedTask(_message.Message):
-    __slots__ = ("task_id", "lease_epoch", "attempt", "generation", "kind", "name", "input", "has_large_input", "parameters", "model", "has_parents", "start_to_close_seconds", "ceiling_nano_usd", "run_alone")
+    __slots__ = ("task_id", "lease_epoch", "attempt", "generation", "kind", "name", "input", "has_large_input", "parameters", "model", "has_parents", "start_to_close_seconds", "ceiling_nano_usd", "run_alone", "priority")
     TASK_ID_FIELD_NUMBER: _ClassVar[int]
     LEASE_EPOCH_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
@@ -151,6 +151,7 @@ class ClaimedTask(_message.Message):
     START_TO_CLOSE_SECONDS_FIELD_NUMBER: _ClassVar[int]
     CEILING_NANO_USD_FIELD_NUMBER: _ClassVar[int]
     RUN_ALONE_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
     task_id: int
     lease_epoch: int
     attempt: int
@@ -165,7 +166,8 @@ class ClaimedTask(_message.Message):
     start_to_close_seconds: float
     ceiling_nano_usd: int
     run_alone: bool
-    def __init__(self, task_id: _Optional[int] = ..., lease_epoch: _Optional[int] = ..., attempt: _Optional[int] = ..., generation: _Optional[int] = ..., kind: _Optional[str] = ..., name: _Optional[str] = ..., input: _Optional[str] = ..., has_large_input: _Optional[bool] = ..., parameters: _Optional[str] = ..., model: _Optional[str] = ..., has_parents: _Optional[bool] = ..., start_to_close_seconds: _Optional[float] = ..., ceiling_nano_usd: _Optional[int] = ..., run_alone: _Optional[bool] = ...) -> None: ...
+    priority: int
+    def __init__(self, task_id: _Optional[int] = ..., lease_epoch: _Optional[int] = ..., attempt: _Optional[int] = ..., generation: _Optional[int] = ..., kind: _Optional[str] = ..., name: _Optional[str] = ..., input: _Optional[str] = ..., has_large_input: _Optional[bool] = ..., parameters: _Optional[str] = ..., model: _Optional[str] = ..., has_parents: _Optional[bool] = ..., start_to_close_seconds: _Optional[float] = ..., ceiling_nano_usd: _Optional[int] = ..., run_alone: _Optional[bool] = ..., priority: _Optional[int] = ...) -> None: ...
 
 class HeartbeatRequest(_message.Message):
     __slots__ = ("worker_id", "held", "free_slots", "tickets_taken")
