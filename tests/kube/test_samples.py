@@ -85,6 +85,29 @@ def test_the_kustomization_has_every_sample():
     assert made == {(each["kind"], each["metadata"]["name"]) for each in samples}
 
 
+def test_a_job_is_written_in_the_words_and_units_of_rest():
+    spec = {
+        "type": "Chat",
+        "input": "Good morning?",
+        "tenantName": "acme",
+        "parameters": {"maxTokens": 60, "temperaturePercent": 70, "groupDocuments": 4},
+        "budget": {"limitMicros": 1_500_000},
+        "parallelism": 3,
+        "documentsFrom": {"configMapKeyRef": {"name": "texts", "key": "texts.csv"}},
+        "suspend": True,
+    }
+    assert body_of(AI_JOB, spec) == {
+        "type": "chat",
+        "input": "Good morning?",
+        "tenant": "acme",
+        "policy": "enterprise-default",
+        "priority": "standard",
+        "parameters": {"max_tokens": 60, "temperature": 0.7, "group_documents": 4},
+        "budget": {"limit_usd": 1.5},
+        "max_parallelism": 3,
+    }
+
+
 @each_declared
 def test_every_declared_sample_is_what_rest_takes(kind: Kind):
     (document,) = documents_of(ROOT / f"config/samples/{kind.name.lower()}.yaml")
