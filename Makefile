@@ -109,7 +109,7 @@ bench: setup ## DAEF and its peers side by side, about 25 minutes (ARGS=…)
 
 soak: setup-dev ## long fault runs, and the API under ten thousand fuzzed requests
 	@DAEF_SOAK=1 $(PY) -m pytest tests/faults --timeout=0 -s $(ARGS)
-	@$(PY) -m pytest tests/integration tests/unit tests/hostile -m soak --timeout=0 -s $(ARGS)
+	@$(PY) -m pytest tests/integration tests/unit tests/hostile tests/kube -m soak --timeout=0 -s $(ARGS)
 
 clean: ## remove everything that was made here
 	@if [ -x $(PY) ] && [ -e $(VENV)/.installed ]; then $(PY) manage.py forget_data; fi

@@ -18,6 +18,11 @@ from typing import Any
 WAIT_FOR_FABRIC_SECONDS = 30.0
 """How long an agent without settings waits for a local fabric to appear."""
 
+DRAIN_SECONDS = 30.0
+"""How long running tasks may go on once the agent is to leave, where nothing else is set."""
+
+MAX_DRAIN_SECONDS = 3_600.0
+
 MAX_SLOTS = 1024
 """Most slots an agent may have: each is a thread of the runner."""
 
@@ -68,6 +73,7 @@ class Settings:
     queue_url: str = field(default="", repr=False)
     insecure: bool = False
     fabric: Path | None = None
+    drain_seconds: float = DRAIN_SECONDS
 
 
 def probe_address(environ: Mapping[str, str]) -> tuple[str, int] | None:
@@ -105,6 +111,7 @@ def load(
         queue_url=str(found.get("agent_redis_url", "")),
         insecure=insecure,
         fabric=fabric,
+        drain_seconds=_drain_seconds(environ.get("DAEF_DRAIN_SECONDS", "")),
     )
 
 
@@ -260,3 +267,18 @@ def _slots(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text[:6]) <= MAX_SLOTS:
         raise ConfigurationError(f"DAEF_SLOTS must be a whole number from 1 to {MAX_SLOTS}.")
     return int(text)
+
+
+def _drain_seconds(text: str) -> float:
+    """Raises ConfigurationError."""
+    if not text:
+        return DRAIN_SECONDS
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= MAX_DRAIN_SECONDS:
+        raise ConfigurationError(
+            f"DAEF_DRAIN_SECONDS must be seconds from 0 to {MAX_DRAIN_SECONDS:g}."
+        )
+    return seconds

@@ -28,9 +28,6 @@ LANES = 2
 WATCH_SECONDS = 0.1
 """How often limits of time are checked."""
 
-DRAIN_SECONDS = 30.0
-"""How long running tasks may go on once the agent is to leave."""
-
 logger = logging.getLogger(__name__)
 
 
@@ -108,7 +105,7 @@ class Session:
         if self._drain_until is not None:
             return
         logger.info("draining: %d tasks are held", len(self.held))
-        self._drain_until = time.monotonic() + DRAIN_SECONDS
+        self._drain_until = time.monotonic() + self._settings.drain_seconds
         self._signs.leaving()
         self._quiet.set()
         self._work.close()

@@ -11,7 +11,7 @@ import pytest
 
 from proto.daef.v1 import worker_pb2
 from tests.integration.agent_control_plane import TOKEN, FakeControlPlane, until
-from workeragent import agent, runners, session, work
+from workeragent import agent, runners, work
 from workeragent.config import load
 
 SUCCEEDED = worker_pb2.OUTCOME_KIND_SUCCEEDED
@@ -28,13 +28,16 @@ def control_plane() -> Iterator[FakeControlPlane]:
 
 
 @contextmanager
-def joined(control_plane: FakeControlPlane, slots: int = 4) -> Iterator[threading.Event]:
+def joined(
+    control_plane: FakeControlPlane, slots: int = 4, drain_seconds: float = 30
+) -> Iterator[threading.Event]:
     """An agent in a thread of this process; yields the event that makes it leave."""
     settings = load(
         {
             "DAEF_CONTROL_PLANE": f"127.0.0.1:{control_plane.port}",
             "DAEF_AGENT_TOKEN": TOKEN,
             "DAEF_SLOTS": str(slots),
+            "DAEF_DRAIN_SECONDS": str(drain_seconds),
             "DAEF_TEST_KINDS": "1",
         }
     )
@@ -231,9 +234,8 @@ def test_a_drained_agent_finishes_what_runs_takes_no_more_and_leaves(control_pla
     assert control_plane.outcomes(late[0]) == []
 
 
-def test_an_agent_that_leaves_releases_what_does_not_end_in_time(control_plane, monkeypatch):
-    monkeypatch.setattr(session, "DRAIN_SECONDS", 0.3)
-    with joined(control_plane) as stop:
+def test_an_agent_that_leaves_releases_what_does_not_end_in_time(control_plane):
+    with joined(control_plane, drain_seconds=0.3) as stop:
         [endless] = control_plane.add(parameters={"sleep_ms": 60_000})
         until(lambda: control_plane.last_held)
         stop.set()

@@ -1,0 +1,394 @@
+"""The operator as a process, against a Kubernetes API over HTTP and a real local fabric."""
+
+import os
+import ssl
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+
+from tests.acceptance.fabrics import ROOT, RunningFabric
+from tests.kube.api_server import ApiServer
+from tests.kube.operators import (
+    Api,
+    RunningOperator,
+    answers,
+    config_map,
+    echo_job,
+    echo_tasks,
+    is_complete,
+    jobs_of,
+    resource,
+    status,
+    until,
+)
+from tests.kube.real_api_server import ASSETS
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+
+@pytest.fixture(scope="module")
+def folder(make_folder) -> Path:
+    return make_folder()
+
+
+@pytest.fixture(scope="module")
+def fabric(folder) -> Iterator[RunningFabric]:
+    started = RunningFabric(folder / "fabric", "up", "--agents", "1", "--slots", "8")
+    try:
+        yield started.wait_ready()
+    finally:
+        started.end()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ApiServer]:
+    with ApiServer() as started:
+        yield started
+
+
+@pytest.fixture(scope="module", params=["small", *(["real"] if os.environ.get(ASSETS) else [])])
+def api(request, folder, server) -> Api:
+    """A Kubernetes API with a ConfigMap of tasks."""
+    if request.param == "small":
+        api = Api(server.url, server.kubeconfig(folder / "kubeconfig"))
+    else:
+        cluster = request.getfixturevalue("cluster")
+        trusted = ssl.create_default_context(cafile=str(cluster.authority))
+        opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=trusted))
+        api = Api(cluster.url, cluster.kubeconfig, opener, cluster.token)
+    api.make(echo_tasks("tasks", 3))
+    api.make(echo_tasks("one-task"))
+    api.make(echo_tasks("long", 8, sleep_ms=20_000))
+    return api
+
+
+@pytest.fixture(scope="module")
+def operator(api, fabric, folder) -> Iterator[RunningOperator]:
+    """One that leads, for the tests that do not end it."""
+    started = RunningOperator(api, f"http://{fabric.http}", folder)
+    try:
+        until(started.leads)
+        yield started
+    finally:
+        assert started.end() == 0, started.said()
+
+
+@pytest.fixture
+def faults(request, server, operator) -> Iterator[Any]:
+    if "real" in request.node.name:
+        pytest.skip("these faults are the small API server's")
+    yield server.faults
+    server.faults.__init__()
+
+
+# ── AIJob ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_job_runs_to_its_end_and_its_status_says_so(api, operator, fabric):
+    api.make(echo_job("echo"))
+    until(lambda: is_complete(api, "echo"))
+    found = status(api, "AIJob", "echo")
+    [job] = jobs_of(fabric, "echo")
+    assert (found["jobName"], found["jobUID"]) == (job["id"], job["uid"])
+    assert (found["state"], found["completions"], found["percent"]) == ("Succeeded", "3/3", 100)
+    assert api.condition("AIJob", "echo", "Succeeded")["status"] == "True"
+    assert {"JobSubmitted", "JobSucceeded"} <= set(api.events("echo"))
+    code, text = operator.probe("/metrics")
+    assert code == 200
+    assert 'daef_operator_status_writes_total{kind="AIJob"}' in text
+    assert operator.probe("/healthz")[0] == operator.probe("/readyz")[0] == 200
+
+
+@pytest.mark.soak
+def test_documents_of_a_config_map_reach_the_fabric(api, operator, fabric):
+    api.make(config_map("letters", letters__csv="no,body\n7,one\n8,two\n"))
+    reference = {"configMapKeyRef": {"name": "letters", "key": "letters.csv"}}
+    columns = {"textColumn": "body", "idColumn": "no"}
+    api.make(
+        resource("AIJob", "letters", type="Embed", documentsFrom=reference, parameters=columns)
+    )
+    until(lambda: status(api, "AIJob", "letters").get("jobName"))
+    assert jobs_of(fabric, "letters")[0]["documents"] == 2
+
+
+@pytest.mark.soak
+def test_a_job_whose_config_map_is_missing_waits_for_it(api, operator, fabric):
+    api.make(echo_job("early", tasks="late"))
+    until(lambda: api.condition("AIJob", "early", "Accepted").get("reason") == "ReferenceNotFound")
+    assert not is_complete(api, "early")
+    api.make(echo_tasks("late"))
+    until(lambda: is_complete(api, "early"))
+
+
+def test_a_job_that_the_fabric_refuses_ends_with_the_reason(api, operator, fabric):
+    api.make(echo_job("refused", policyName="nobody-knows"))
+    until(lambda: is_complete(api, "refused"))
+    assert api.condition("AIJob", "refused", "Succeeded")["reason"] == "PolicyNotFound"
+    assert "nobody-knows" in api.condition("AIJob", "refused", "Accepted")["message"]
+    assert jobs_of(fabric, "refused") == []
+    api.delete("AIJob", "refused")
+    until(lambda: api.get("AIJob", "refused") is None)
+
+
+@pytest.mark.soak
+def test_a_namespace_works_for_its_tenant_alone(api, operator, fabric):
+    api.make(echo_job("foreign", tenantName="acme"))
+    until(lambda: is_complete(api, "foreign"))
+    assert api.condition("AIJob", "foreign", "Complete")["reason"] == "TenantMismatch"
+    assert jobs_of(fabric, "foreign") == []
+
+
+def test_a_job_is_suspended_resumed_and_cancelled_by_its_spec(api, operator, fabric):
+    api.make(echo_job("steered", tasks="long"))
+    until(lambda: status(api, "AIJob", "steered").get("jobName"))
+    api.change("AIJob", "steered", {"spec": {"suspend": True}})
+    until(lambda: api.condition("AIJob", "steered", "Suspended").get("status") == "True")
+    assert jobs_of(fabric, "steered")[0]["status"] == "Suspended"
+    api.change("AIJob", "steered", {"spec": {"suspend": False}})
+    until(lambda: api.condition("AIJob", "steered", "Suspended").get("status") == "False")
+    api.change("AIJob", "steered", {"spec": {"cancel": True}})
+    until(lambda: is_complete(api, "steered"))
+    assert api.condition("AIJob", "steered", "Succeeded")["reason"] == "Cancelled"
+    [job] = jobs_of(fabric, "steered")
+    assert (job["status"], job["progress"]["running"]) == ("Cancelled", 0)
+
+
+@pytest.mark.soak
+def test_a_job_made_suspended_is_submitted_once_it_is_resumed(api, operator, fabric):
+    api.make(echo_job("later", suspend=True))
+    until(lambda: api.condition("AIJob", "later", "Suspended").get("status") == "True")
+    assert jobs_of(fabric, "later") == []
+    api.change("AIJob", "later", {"spec": {"suspend": False}})
+    until(lambda: is_complete(api, "later"))
+
+
+def test_deletion_in_the_middle_leaves_nothing_running(api, operator, fabric):
+    api.make(echo_job("doomed", tasks="long"))
+    until(lambda: status(api, "AIJob", "doomed").get("tasks", {}).get("running"))
+    api.delete("AIJob", "doomed")
+    until(lambda: api.get("AIJob", "doomed") is None)
+    [job] = jobs_of(fabric, "doomed")
+    assert (job["status"], job["progress"]["running"]) == ("Cancelled", 0)
+    assert "UsageSettled" in api.events("doomed")
+
+
+@pytest.mark.soak
+def test_a_job_is_deleted_when_its_time_is_over(api, operator, fabric):
+    api.make(echo_job("short-lived", ttlSecondsAfterFinished=0))
+    until(lambda: api.get("AIJob", "short-lived") is None)
+    assert jobs_of(fabric, "short-lived")[0]["status"] == "Succeeded"
+
+
+# ── what is declared ──────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("kind", "collection", "spec", "there"),
+    [
+        ("TenantQuota", "tenants", {"weight": 200}, {"weight": 200}),
+        ("ExecutionPolicy", "policies", {"limitMicros": 2_500_000}, {"limit_usd": 2.5}),
+        (
+            "ModelEndpoint",
+            "endpoints",
+            {"backend": "OpenAI", "url": "https://m.example/v1", "models": ["large"]},
+            {"base_url": "https://m.example/v1", "enabled": True},
+        ),
+    ],
+)
+def test_what_is_declared_is_in_the_fabric(api, operator, fabric, kind, collection, spec, there):
+    api.make(resource(kind, "declared", **spec))
+    until(lambda: api.condition(kind, "declared", "Ready").get("status") == "True")
+    address = f"http://{fabric.http}/v1/admin/{collection}/declared"
+    assert there.items() <= httpx.get(address).json()["spec"].items()
+    api.delete(kind, "declared")
+    until(lambda: api.get(kind, "declared") is None)
+    if kind == "ModelEndpoint":
+        assert httpx.get(address).json()["spec"]["enabled"] is False
+
+
+def test_a_pool_gets_its_deployment_and_follows_its_work(api, operator, fabric):
+    scaling = {"minReplicas": 1, "maxReplicas": 3, "scaleDownStabilizationSeconds": 0}
+    api.make(resource("AIWorkerPool", "gpu", slots=2, autoscaling=scaling))
+    until(lambda: api.get("Deployment", "daef-pool-gpu"))
+    api.make(resource("ExecutionPolicy", "gpu-work", pool="gpu"))
+    until(lambda: api.condition("ExecutionPolicy", "gpu-work", "Ready").get("status") == "True")
+    api.make(echo_job("heavy", tasks="long", policyName="gpu-work"))
+    until(lambda: (api.get("Deployment", "daef-pool-gpu") or {})["spec"]["replicas"] == 3)
+    until(lambda: status(api, "AIWorkerPool", "gpu").get("queuedTasks") == 8)
+    limited = api.condition("AIWorkerPool", "gpu", "ScalingLimited")
+    assert (limited["status"], limited["reason"]) == ("True", "TooManyReplicas")
+    api.delete("AIJob", "heavy")
+    until(lambda: (api.get("Deployment", "daef-pool-gpu") or {})["spec"]["replicas"] == 1)
+    assert "Scaled" in api.events("gpu")
+
+
+# ── faults ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_conflicts_expired_watches_and_repeated_events_change_nothing(faults, api, fabric):
+    faults.conflicts, faults.expired_watches, faults.repeat_events = 5, 3, True
+    for number in range(5):
+        api.make(echo_job(f"rough-{number}"))
+    names = [f"rough-{number}" for number in range(5)]
+    until(lambda: all(is_complete(api, name) for name in names))
+    assert [len(jobs_of(fabric, name)) for name in names] == [1] * 5
+    assert faults.conflicts == 0
+
+
+@pytest.mark.soak
+def test_an_api_server_that_is_away_is_waited_for(faults, api, fabric):
+    api.make(echo_job("patient"))
+    faults.unavailable = 12
+    until(lambda: answers(api, "patient"))
+    assert len(jobs_of(fabric, "patient")) == 1
+
+
+@pytest.mark.soak
+def test_a_status_is_written_at_most_once_in_two_seconds(faults, server, api):
+    api.make(echo_tasks("steps", 12, sleep_ms=900))
+    api.make(echo_job("slow", tasks="steps"))
+    until(lambda: is_complete(api, "slow"))
+    times = [at for at, name, _ in server.objects.status_writes if name == "slow"]
+    assert len(times) >= 2
+    assert min(later - sooner for sooner, later in pairwise(times)) >= 1.9
+
+
+# ── operators that die ────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def own(request, folder, fabric) -> Iterator[Any]:
+    """An API server and operators of the test's own."""
+    operators: list[RunningOperator] = []
+    with ApiServer() as server:
+        api = Api(server.url, server.kubeconfig(folder / f"kubeconfig-{server.url[-5:]}"))
+        api.make(echo_tasks("one-task"))
+
+        def start(**variables: str) -> RunningOperator:
+            variables.setdefault("DAEF_URL", f"http://{fabric.http}")
+            operators.append(RunningOperator(api, variables["DAEF_URL"], folder, **variables))
+            return operators[-1]
+
+        yield server, api, start
+        for each in operators:
+            each.kill()
+
+
+def test_an_operator_that_dies_between_submission_and_status_submits_once(own, fabric):
+    server, api, start = own
+    first = start()
+    until(first.leads)
+    server.faults.before_status = lambda _: first.process.kill()
+    api.make(echo_job("orphan", tasks="one-task"))
+    first.process.wait(30)
+    assert len(jobs_of(fabric, "orphan")) == 1
+    server.faults.before_status = None
+    second = start()
+    until(lambda: is_complete(api, "orphan"))
+    assert len(jobs_of(fabric, "orphan")) == 1
+    assert second.end() == 0
+
+
+@pytest.mark.soak
+def test_a_deleted_job_that_was_never_written_down_is_found_and_cancelled(own, fabric):
+    server, api, start = own
+    first = start()
+    until(first.leads)
+    server.faults.before_status = lambda _: first.process.kill()
+    api.make(echo_tasks("endless", 2, sleep_ms=20_000))
+    api.make(echo_job("unknown", tasks="endless"))
+    first.process.wait(30)
+    server.faults.before_status = None
+    api.delete("AIJob", "unknown")
+    start()
+    until(lambda: api.get("AIJob", "unknown") is None)
+    assert jobs_of(fabric, "unknown")[0]["status"] == "Cancelled"
+
+
+@pytest.mark.soak
+def test_an_operator_that_dies_after_it_made_a_deployment_makes_no_second(own, fabric):
+    server, api, start = own
+    first = start()
+    until(first.leads)
+    server.faults.after_create = lambda _: first.process.kill()
+    api.make(resource("AIWorkerPool", "lone", replicas=2))
+    first.process.wait(30)
+    server.faults.after_create = None
+    start()
+    until(lambda: status(api, "AIWorkerPool", "lone").get("conditions"))
+    assert len(api.all("Deployment")) == 1
+    api.delete("AIWorkerPool", "lone")
+    until(lambda: api.all("Deployment") == [])
+
+
+@pytest.mark.soak
+def test_one_of_two_operators_leads_and_the_other_takes_over(own, fabric):
+    _, _, start = own
+    first = start()
+    until(first.leads)
+    second = start()
+    until(lambda: second.probe("/readyz")[0] == 200)
+    assert not second.leads()
+    first.kill()
+    until(second.leads)
+    assert second.end() == 0
+    third = start()
+    began = time.monotonic()
+    until(third.leads)
+    assert time.monotonic() - began < 15  # it was released, so nobody waits for its end
+
+
+@pytest.mark.soak
+def test_while_the_fabric_is_away_jobs_wait_and_deletion_can_be_forced(own, fabric):
+    _, api, start = own
+    start(DAEF_URL="http://127.0.0.1:9")
+    api.make(echo_job("stranded", tasks="one-task"))
+    until(
+        lambda: api.condition("AIJob", "stranded", "Accepted").get("reason") == "FabricUnavailable"
+    )
+    api.delete("AIJob", "stranded")
+    api.change(
+        "AIJob", "stranded", {"metadata": {"annotations": {"daef.io/force-finalize": "true"}}}
+    )
+    until(lambda: api.get("AIJob", "stranded") is None)
+    assert "FinalizerForced" in api.events("stranded")
+
+
+@pytest.mark.parametrize("jobs", [25, pytest.param(200, marks=pytest.mark.soak)])
+def test_so_many_jobs_at_once_are_submitted_once_each_under_operator_kills(own, fabric, jobs):
+    _, api, start = own
+    operator = start(DAEF_OPERATOR_LEASE_SECONDS="2")
+    for number in range(jobs):
+        api.make(echo_job(f"many-{number}", tasks="one-task", labels={"test": f"many-{jobs}"}))
+
+    def known() -> int:
+        found = {"label": f"test=many-{jobs}", "limit": "1"}
+        answer = httpx.get(f"http://{fabric.http}/v1/jobs", params=found)
+        return int(answer.json()["total"])
+
+    for least in (jobs // 4, jobs // 2):
+        until(partial(lambda least: known() >= least, least), 60)
+        operator.kill()
+        operator = start(DAEF_OPERATOR_LEASE_SECONDS="2")
+    until(lambda: all("completionTime" in each.get("status", {}) for each in api.all("AIJob")), 120)
+    assert known() == jobs
+    assert {each["status"]["state"] for each in api.all("AIJob")} == {"Succeeded"}
+
+
+def test_the_tickets_sample_is_taken_as_it_is(api, operator, fabric):
+    path = ROOT / "config" / "samples" / "aijob-tickets.yaml"
+    for document in yaml.safe_load_all(path.read_text("utf-8")):
+        api.make(document)
+    until(lambda: status(api, "AIJob", "tickets").get("jobName"))
+    assert jobs_of(fabric, "tickets")[0]["documents"] == 60
+    api.delete("AIJob", "tickets")
+    until(lambda: api.get("AIJob", "tickets") is None)
