@@ -230,6 +230,10 @@ class ApiServer:
     # ── writes ────────────────────────────────────────────────────────────────────────────────────
 
     def _act(self, request: web.Request, sort: Sort, name: Name, part: str, body: Any) -> Object:
+        strict = request.query.get("fieldValidation") == "Strict"
+        if strict and sort.ours and (unknown := sort.ours.unknown(body)):
+            told = ", ".join(f'unknown field "{each}"' for each in unknown)
+            raise Refusal(400, "BadRequest", f"strict decoding error: {told}")
         if request.method == "POST":
             return self.objects.create(sort, name[2], body)
         found = self.objects.store.objects.get(name)
