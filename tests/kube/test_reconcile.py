@@ -58,7 +58,7 @@ def document(state: str = "Running", running: int = 0, **more: Any) -> dict[str,
     }
 
 
-DELETED = {"deletionTimestamp": "2026-01-02T03:04:05Z"}
+DELETED: dict[str, Any] = {"deletionTimestamp": "2026-01-02T03:04:05Z"}
 
 
 @pytest.mark.parametrize(
