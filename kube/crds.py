@@ -133,13 +133,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m kube.crds", description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing, fail on differences")
     check = parser.parse_args(arguments).check
-    stale = [path for path, text in files().items() if not _is(ROOT / path, text)]
-    for path in stale:
+    stale = {path: text for path, text in files().items() if not _is(ROOT / path, text)}
+    for path, text in stale.items():
         if check:
             print(f"{path} is stale; run python -m kube.crds", file=sys.stderr)
         else:
             (ROOT / path).parent.mkdir(parents=True, exist_ok=True)
-            (ROOT / path).write_text(files()[path], "utf-8")
+            (ROOT / path).write_text(text, "utf-8")
             print(f"wrote {path}")
     return 1 if check and stale else 0
 
