@@ -82,6 +82,11 @@ def name_of(document: Document) -> str:
     return str(document["metadata"]["name"])
 
 
+def plain(name: str) -> str:
+    """A generated name without its hash."""
+    return re.sub(r"-[0-9a-z]{10}$", "", name)
+
+
 @dataclass(frozen=True)
 class Pod:
     """The pods of one workload, by its template."""

@@ -1,6 +1,7 @@
 """What the manifests call starts with exactly the environment that they give it."""
 
 import base64
+import json
 import os
 import re
 import subprocess
@@ -125,3 +126,32 @@ def errors(asked: subprocess.Popen[str]) -> tuple[int, set[str]]:
     """The exit status, and the checks that failed."""
     said = asked.communicate(timeout=60)[1]
     return asked.returncode, set(re.findall(r"daef\.E\d+", said))
+
+
+@pytest.mark.soak
+@pytest.mark.skipif(
+    sys.platform != "linux" or os.geteuid() != 0, reason="needs root, for roots and networks"
+)
+def test_the_overlay_runs_a_job_with_read_only_roots_and_no_rights():
+    ran = subprocess.run(
+        ["unshare", "--mount", "--net", sys.executable, "-m", "tests.kube.pod_sandbox"],
+        cwd=ROOT,
+        env={**os.environ, "DJANGO_SETTINGS_MODULE": "daef_site.settings"},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert json.loads(ran.stdout) == {
+        "migrate": 0,
+        "control plane is ready": True,
+        "gateway is ready": True,
+        "agent is ready": True,
+        "gateway by another name": 400,
+        "metrics": 200,
+        "job": "Succeeded",
+        "users": ["10001, capabilities none"],
+        "control-plane ended": 0,
+        "gateway ended": 0,
+        "agent ended": 0,
+    }, ran.stderr

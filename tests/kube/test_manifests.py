@@ -25,6 +25,7 @@ from tests.kube.manifests import (
     name_of,
     named,
     of_kind,
+    plain,
     pods,
     selected,
     variables,
@@ -176,11 +177,6 @@ def source_of(volume: Document) -> str:
     if "secret" in volume:
         return plain(volume["secret"]["secretName"])
     return plain(volume["configMap"]["name"]) if "configMap" in volume else "nowhere"
-
-
-def plain(name: str) -> str:
-    """A generated name without its hash."""
-    return re.sub(r"-[0-9a-z]{10}$", "", name)
 
 
 def test_nothing_has_a_secret_of_its_own_in_the_base(made):
