@@ -1,4 +1,7 @@
-"""What the operator may write into a status: types and schemas agree, and it stays small."""
+"""Fields and the operator: it knows each, and what it writes into a status is stored and small."""
+
+import re
+from collections.abc import Iterator
 
 import msgspec
 import pytest
@@ -13,7 +16,8 @@ from kube.resources import (
     Kind,
 )
 from kube.resources.aijob_status import Failure, Spend, StageStatus, TaskCounts, TokenUsage
-from tests.kube.admission import load
+from kube.resources.rest import rest_places
+from tests.kube.admission import ROOT, Schema, load
 from tests.kube.samples import USUAL, wrong
 
 NOW = "2026-11-25T09:00:00Z"
@@ -70,3 +74,38 @@ def test_the_largest_status_of_a_job_is_small():
         conditions=[HOLDS] * 8,
     )
     assert len(msgspec.json.encode(status)) < 16_384
+
+
+# ── what the operator does ────────────────────────────────────────────────────────────────────────
+
+
+PASSED_ON = {"price", "waitBounds", "effect"}
+"""Parts whose fields are all REST's, and what goes into a pod with what is around it."""
+
+
+def operators_words() -> set[str]:
+    """Every word in the operator's code, but the resources themselves and what is made of them."""
+    apart = {"crds.py", "crd_page.py", "schema.py"}
+    files = [path for path in (ROOT / "kube").rglob("*.py") if path.name not in apart]
+    texts = [path.read_text("utf-8") for path in files if "resources" not in path.parts]
+    return set(re.findall(r"\w+", "\n".join(texts)))
+
+
+def names(schema: Schema) -> Iterator[str]:
+    for name, part in schema.get("properties", {}).items():
+        yield name
+        yield from names(part.get("items", part))
+
+
+def in_snake_case(name: str) -> str:
+    return re.sub(r"([a-z])([A-Z]+)", r"\1_\2", name).lower()
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_every_field_that_rest_does_not_have_is_known_to_the_operator(kind: Kind):
+    in_rest = {path.rpartition(".")[2] for path in rest_places(kind.spec)}
+    schema = load()[kind.plural].schema["properties"]
+    fields = {*names(schema["spec"]), *names(schema["status"])} - in_rest
+    known = operators_words()
+    unknown = {each for each in fields if not {each, in_snake_case(each)} & known}
+    assert unknown - PASSED_ON == set()
