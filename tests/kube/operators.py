@@ -25,9 +25,15 @@ class Api:
     """A Kubernetes API, as a person with kubectl uses it."""
 
     def __init__(
-        self, url: str, kubeconfig: Path, opener: Any = None, token: str = "tests"
+        self,
+        url: str,
+        kubeconfig: Path,
+        opener: Any = None,
+        token: str = "tests",
+        lease_namespace: str = "default",
     ) -> None:
         self.url, self.kubeconfig, self._token = url, kubeconfig, token
+        self.lease_namespace = lease_namespace
         self._opener = opener or urllib.request.build_opener()
 
     def call(self, method: str, path: str, body: Object | None = None, kind: str = "") -> Any:
@@ -118,6 +124,7 @@ class RunningOperator:
             "DAEF_CONTROL_PLANE": "daef-control-plane.daef-system.svc:8081",
             "DAEF_AGENT_IMAGE": "registry.example.com/daef:1",
             "DAEF_OPERATOR_LEASE_SECONDS": "3",
+            "DAEF_OPERATOR_NAMESPACE": api.lease_namespace,
             "DAEF_PROBE_ADDR": f"127.0.0.1:{self.port}",
             **variables,
         }

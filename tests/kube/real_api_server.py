@@ -57,6 +57,24 @@ class Cluster:
             timeout=60,
         )
 
+    def operators_kubeconfig(self, file: Path, namespace: str) -> Path:
+        """Write how the operator's own account calls, with the rights that the manifests give it.
+
+        It may run agents in ``namespace`` besides.
+        """
+        binding = ("create", "rolebinding", "daef-operator", "-n", namespace)
+        account = "--serviceaccount=daef-system:daef-operator"
+        for command in (
+            ("apply", "--server-side", "-f", "config/default/namespace.yaml"),
+            ("apply", "--server-side", "-k", "config/rbac"),
+            (*binding, "--clusterrole=daef-operator-namespace", account),
+        ):
+            done = self.kubectl(*command)
+            assert done.returncode == 0, done.stderr
+        token = self.kubectl("create", "token", "daef-operator", "-n", "daef-system").stdout.strip()
+        file.write_text(json.dumps(_kubeconfig(self.url, self.authority, token)))
+        return file
+
     def get(self, path: str) -> Any:
         """What the API server answers there. Raises OSError when it refuses or is away."""
         with self._asked("GET", path, None) as answer:
@@ -146,7 +164,7 @@ def _start_api_server(folder: Path, data: Path, etcd: str, ends: ExitStack) -> s
     return url
 
 
-def _kubeconfig(url: str, authority: Path) -> dict[str, Any]:
+def _kubeconfig(url: str, authority: Path, token: str = TOKEN) -> dict[str, Any]:
     return {
         "apiVersion": "v1",
         "kind": "Config",
@@ -154,7 +172,7 @@ def _kubeconfig(url: str, authority: Path) -> dict[str, Any]:
         "clusters": [
             {"name": "tests", "cluster": {"server": url, "certificate-authority": str(authority)}}
         ],
-        "users": [{"name": "administrator", "user": {"token": TOKEN}}],
+        "users": [{"name": "administrator", "user": {"token": token}}],
         "contexts": [{"name": "tests", "context": {"cluster": "tests", "user": "administrator"}}],
     }
 

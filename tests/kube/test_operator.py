@@ -64,7 +64,9 @@ def api(request, folder, server) -> Api:
         cluster = request.getfixturevalue("cluster")
         trusted = ssl.create_default_context(cafile=str(cluster.authority))
         opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=trusted))
-        api = Api(cluster.url, cluster.kubeconfig, opener, cluster.token)
+        # The operator has no rights but those that the manifests give its account.
+        operators = cluster.operators_kubeconfig(folder / "operators-kubeconfig", "default")
+        api = Api(cluster.url, operators, opener, cluster.token, "daef-system")
     api.make(echo_tasks("tasks", 3))
     api.make(echo_tasks("one-task"))
     api.make(echo_tasks("long", 8, sleep_ms=20_000))
