@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from client.errors import ClientError
-from kube.cluster import DEPLOYMENTS, PODS, Conflict
+from kube.cluster import DEPLOYMENTS, PODS, ClusterError, Conflict
 from kube.controllers.base import Resource, now
 from kube.controllers.declared import DeclaredController
 from kube.reconcile import pool as rules
@@ -27,6 +27,8 @@ from kube.work_queue import Key
 
 LOOK_SECONDS = 5.0
 """How often the work that waits is counted."""
+
+FORBIDDEN = 403
 
 Object = dict[str, Any]
 logger = logging.getLogger(__name__)
@@ -57,9 +59,15 @@ class PoolController(DeclaredController):
         elif spec.autoscaling:
             limited, scaled_at = await self._scale(key, resource, spec, workers, waiting)
             spec = msgspec.structs.replace(spec, replicas=resource["spec"]["replicas"])
-        draining = await self._mark_pods(key, workers)
-        found = await self._deploy(key, resource, spec)
-        if not is_owned(found, resource):
+        draining, found = 0, None
+        try:
+            draining = await self._mark_pods(key, workers)
+            found = await self._deploy(key, resource, spec)
+        except ClusterError as error:
+            if error.status != FORBIDDEN:
+                raise
+            refusal = _may_not(key, error)
+        if found and not is_owned(found, resource):
             name = deployment_name(key.name)
             refusal = Refusal("NameTaken", f"A Deployment {name} of somebody else's is there.")
         seen = rules.Observed(found, draining, workers, waiting, refusal, limited, scaled_at)
@@ -141,6 +149,14 @@ class PoolController(DeclaredController):
             reason, message, bad = event
             await self.tell(resource, reason, message, bad=bad)
         return LOOK_SECONDS
+
+
+def _may_not(key: Key, error: ClusterError) -> Refusal:
+    return Refusal(
+        "AgentsMissing",
+        f"The operator may not run agents in {key.namespace}: bind its service account to the "
+        f"ClusterRole daef-operator-namespace there. ({error})",
+    )
 
 
 def _nothing(refusal: Refusal) -> rules.Observed:

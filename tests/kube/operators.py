@@ -123,7 +123,7 @@ class RunningOperator:
             "DAEF_URL": fabric_url,
             "DAEF_CONTROL_PLANE": "daef-control-plane.daef-system.svc:8081",
             "DAEF_AGENT_IMAGE": "registry.example.com/daef:1",
-            "DAEF_OPERATOR_LEASE_SECONDS": "3",
+            "DAEF_OPERATOR_LEASE_SECONDS": "2",
             "DAEF_OPERATOR_NAMESPACE": api.lease_namespace,
             "DAEF_PROBE_ADDR": f"127.0.0.1:{self.port}",
             **variables,

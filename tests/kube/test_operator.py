@@ -149,6 +149,7 @@ def test_a_namespace_works_for_its_tenant_alone(api, operator, fabric):
     assert jobs_of(fabric, "foreign") == []
 
 
+@pytest.mark.soak
 def test_a_job_is_suspended_resumed_and_cancelled_by_its_spec(api, operator, fabric):
     api.make(echo_job("steered", tasks="long"))
     until(lambda: status(api, "AIJob", "steered").get("jobName"))
@@ -217,20 +218,30 @@ def test_what_is_declared_is_in_the_fabric(api, operator, fabric, kind, collecti
         assert httpx.get(address).json()["spec"]["enabled"] is False
 
 
-def test_a_pool_gets_its_deployment_and_follows_its_work(api, operator, fabric):
-    scaling = {"minReplicas": 1, "maxReplicas": 3, "scaleDownStabilizationSeconds": 0}
-    api.make(resource("AIWorkerPool", "gpu", slots=2, autoscaling=scaling))
-    until(lambda: api.get("Deployment", "daef-pool-gpu"))
+def test_a_pool_gets_a_deployment_of_as_many_agents_as_its_work_asks_for(api, operator, fabric):
     api.make(resource("ExecutionPolicy", "gpu-work", pool="gpu"))
     until(lambda: api.condition("ExecutionPolicy", "gpu-work", "Ready").get("status") == "True")
     api.make(echo_job("heavy", tasks="long", policyName="gpu-work"))
-    until(lambda: (api.get("Deployment", "daef-pool-gpu") or {})["spec"]["replicas"] == 3)
+    until(lambda: status(api, "AIJob", "heavy").get("jobName"))
+    scaling = {"maxReplicas": 3, "scaleDownStabilizationSeconds": 0}
+    api.make(resource("AIWorkerPool", "gpu", slots=2, autoscaling=scaling))
+    until(lambda: api.get("Deployment", "daef-pool-gpu"))
     until(lambda: status(api, "AIWorkerPool", "gpu").get("queuedTasks") == 8)
     limited = api.condition("AIWorkerPool", "gpu", "ScalingLimited")
     assert (limited["status"], limited["reason"]) == ("True", "TooManyReplicas")
+    assert agents_asked_for(api) == 3
+    assert {"DeploymentCreated", "Scaled"} <= set(api.events("gpu"))
+
+
+@pytest.mark.soak
+def test_a_pool_shrinks_when_its_work_is_gone(api, operator, fabric):
     api.delete("AIJob", "heavy")
-    until(lambda: (api.get("Deployment", "daef-pool-gpu") or {})["spec"]["replicas"] == 1)
-    assert "Scaled" in api.events("gpu")
+    until(lambda: agents_asked_for(api) == 1)
+
+
+def agents_asked_for(api: Api) -> int:
+    """Replicas of the Deployment of the pool gpu."""
+    return int((api.get("Deployment", "daef-pool-gpu") or {})["spec"]["replicas"])
 
 
 # ── faults ────────────────────────────────────────────────────────────────────────────────────────
@@ -285,6 +296,7 @@ def own(request, folder, fabric) -> Iterator[Any]:
             each.kill()
 
 
+@pytest.mark.soak
 def test_an_operator_that_dies_between_submission_and_status_submits_once(own, fabric):
     server, api, start = own
     first = start()
@@ -367,8 +379,10 @@ def test_while_the_fabric_is_away_jobs_wait_and_deletion_can_be_forced(own, fabr
 
 @pytest.mark.parametrize("jobs", [25, pytest.param(200, marks=pytest.mark.soak)])
 def test_so_many_jobs_at_once_are_submitted_once_each_under_operator_kills(own, fabric, jobs):
-    _, api, start = own
-    operator = start(DAEF_OPERATOR_LEASE_SECONDS="2")
+    server, api, start = own
+    operator = start()
+    until(operator.leads)
+    server.faults.before_status = lambda _: operator.process.kill()
     for number in range(jobs):
         api.make(echo_job(f"many-{number}", tasks="one-task", labels={"test": f"many-{jobs}"}))
 
@@ -377,10 +391,14 @@ def test_so_many_jobs_at_once_are_submitted_once_each_under_operator_kills(own, 
         answer = httpx.get(f"http://{fabric.http}/v1/jobs", params=found)
         return int(answer.json()["total"])
 
-    for least in (jobs // 4, jobs // 2):
+    operator.process.wait(30)
+    assert known() > 0
+    server.faults.before_status = None
+    operator = start()
+    for least in (jobs // 2, jobs * 3 // 4) if jobs > 100 else ():
         until(partial(lambda least: known() >= least, least), 60)
         operator.kill()
-        operator = start(DAEF_OPERATOR_LEASE_SECONDS="2")
+        operator = start()
     until(lambda: all("completionTime" in each.get("status", {}) for each in api.all("AIJob")), 120)
     assert known() == jobs
     assert {each["status"]["state"] for each in api.all("AIJob")} == {"Succeeded"}
