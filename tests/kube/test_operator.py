@@ -1,25 +1,15 @@
 """The operator as a process, against a Kubernetes API over HTTP and a real local fabric."""
 
-import os
-import ssl
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
 from functools import partial
 from itertools import pairwise
-from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 import yaml
 
-from tests.acceptance.fabrics import ROOT, RunningFabric
-from tests.kube.api_server import ApiServer
+from tests.acceptance.fabrics import ROOT
 from tests.kube.operators import (
     Api,
-    RunningOperator,
     answers,
     config_map,
     echo_job,
@@ -30,66 +20,8 @@ from tests.kube.operators import (
     status,
     until,
 )
-from tests.kube.real_api_server import ASSETS
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
-
-
-@pytest.fixture(scope="module")
-def folder(make_folder) -> Path:
-    return make_folder()
-
-
-@pytest.fixture(scope="module")
-def fabric(folder) -> Iterator[RunningFabric]:
-    started = RunningFabric(folder / "fabric", "up", "--agents", "1", "--slots", "8")
-    try:
-        yield started.wait_ready()
-    finally:
-        started.end()
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[ApiServer]:
-    with ApiServer() as started:
-        yield started
-
-
-@pytest.fixture(scope="module", params=["small", *(["real"] if os.environ.get(ASSETS) else [])])
-def api(request, folder, server) -> Api:
-    """A Kubernetes API with a ConfigMap of tasks."""
-    if request.param == "small":
-        api = Api(server.url, server.kubeconfig(folder / "kubeconfig"))
-    else:
-        cluster = request.getfixturevalue("cluster")
-        trusted = ssl.create_default_context(cafile=str(cluster.authority))
-        opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=trusted))
-        # The operator has no rights but those that the manifests give its account.
-        operators = cluster.operators_kubeconfig(folder / "operators-kubeconfig", "default")
-        api = Api(cluster.url, operators, opener, cluster.token, "daef-system")
-    api.make(echo_tasks("tasks", 3))
-    api.make(echo_tasks("one-task"))
-    api.make(echo_tasks("long", 8, sleep_ms=20_000))
-    return api
-
-
-@pytest.fixture(scope="module")
-def operator(api, fabric, folder) -> Iterator[RunningOperator]:
-    """One that leads, for the tests that do not end it."""
-    started = RunningOperator(api, f"http://{fabric.http}", folder)
-    try:
-        until(started.leads)
-        yield started
-    finally:
-        assert started.end() == 0, started.said()
-
-
-@pytest.fixture
-def faults(request, server, operator) -> Iterator[Any]:
-    if "real" in request.node.name:
-        pytest.skip("these faults are the small API server's")
-    yield server.faults
-    server.faults.__init__()
 
 
 # ── AIJob ─────────────────────────────────────────────────────────────────────────────────────────
@@ -276,105 +208,6 @@ def test_a_status_is_written_at_most_once_in_two_seconds(faults, server, api):
 
 
 # ── operators that die ────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.fixture
-def own(request, folder, fabric) -> Iterator[Any]:
-    """An API server and operators of the test's own."""
-    operators: list[RunningOperator] = []
-    with ApiServer() as server:
-        api = Api(server.url, server.kubeconfig(folder / f"kubeconfig-{server.url[-5:]}"))
-        api.make(echo_tasks("one-task"))
-
-        def start(**variables: str) -> RunningOperator:
-            variables.setdefault("DAEF_URL", f"http://{fabric.http}")
-            operators.append(RunningOperator(api, variables["DAEF_URL"], folder, **variables))
-            return operators[-1]
-
-        yield server, api, start
-        for each in operators:
-            each.kill()
-
-
-@pytest.mark.soak
-def test_an_operator_that_dies_between_submission_and_status_submits_once(own, fabric):
-    server, api, start = own
-    first = start()
-    until(first.leads)
-    server.faults.before_status = lambda _: first.process.kill()
-    api.make(echo_job("orphan", tasks="one-task"))
-    first.process.wait(30)
-    assert len(jobs_of(fabric, "orphan")) == 1
-    server.faults.before_status = None
-    second = start()
-    until(lambda: is_complete(api, "orphan"))
-    assert len(jobs_of(fabric, "orphan")) == 1
-    assert second.end() == 0
-
-
-@pytest.mark.soak
-def test_a_deleted_job_that_was_never_written_down_is_found_and_cancelled(own, fabric):
-    server, api, start = own
-    first = start()
-    until(first.leads)
-    server.faults.before_status = lambda _: first.process.kill()
-    api.make(echo_tasks("endless", 2, sleep_ms=20_000))
-    api.make(echo_job("unknown", tasks="endless"))
-    first.process.wait(30)
-    server.faults.before_status = None
-    api.delete("AIJob", "unknown")
-    start()
-    until(lambda: api.get("AIJob", "unknown") is None)
-    assert jobs_of(fabric, "unknown")[0]["status"] == "Cancelled"
-
-
-@pytest.mark.soak
-def test_an_operator_that_dies_after_it_made_a_deployment_makes_no_second(own, fabric):
-    server, api, start = own
-    first = start()
-    until(first.leads)
-    server.faults.after_create = lambda _: first.process.kill()
-    api.make(resource("AIWorkerPool", "lone", replicas=2))
-    first.process.wait(30)
-    server.faults.after_create = None
-    start()
-    until(lambda: status(api, "AIWorkerPool", "lone").get("conditions"))
-    assert len(api.all("Deployment")) == 1
-    api.delete("AIWorkerPool", "lone")
-    until(lambda: api.all("Deployment") == [])
-
-
-@pytest.mark.soak
-def test_one_of_two_operators_leads_and_the_other_takes_over(own, fabric):
-    _, _, start = own
-    first = start()
-    until(first.leads)
-    second = start()
-    until(lambda: second.probe("/readyz")[0] == 200)
-    assert not second.leads()
-    first.kill()
-    until(second.leads)
-    assert second.end() == 0
-    third = start()
-    began = time.monotonic()
-    until(third.leads)
-    assert time.monotonic() - began < 15  # it was released, so nobody waits for its end
-
-
-@pytest.mark.soak
-def test_while_the_fabric_is_away_jobs_wait_and_deletion_can_be_forced(own, fabric):
-    _, api, start = own
-    start(DAEF_URL="http://127.0.0.1:9")
-    api.make(echo_job("stranded", tasks="one-task"))
-    until(
-        lambda: api.condition("AIJob", "stranded", "Accepted").get("reason") == "FabricUnavailable"
-    )
-    api.delete("AIJob", "stranded")
-    api.change(
-        "AIJob", "stranded", {"metadata": {"annotations": {"daef.io/force-finalize": "true"}}}
-    )
-    until(lambda: api.get("AIJob", "stranded") is None)
-    assert "FinalizerForced" in api.events("stranded")
 
 
 @pytest.mark.parametrize("jobs", [25, pytest.param(200, marks=pytest.mark.soak)])
