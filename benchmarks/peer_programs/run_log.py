@@ -20,6 +20,8 @@ In the machine's own form each is written at once, not byte by byte, so that a r
 half of one. The moment is written first and read last: it is never older than the count.
 """
 
+UNFINISHED = ".new"
+
 
 class RunLog:
     """This process's own counter in the folder that ``BENCH_RUNS`` names.
@@ -36,10 +38,13 @@ class RunLog:
 
     def _open(self) -> None:
         self._lock = threading.Lock()
-        with Path(self._folder, str(os.getpid())).open("w+b") as file:
+        # Renamed when it is whole: a reader may come at any moment.
+        path = Path(self._folder, f"{os.getpid()}{UNFINISHED}")
+        with path.open("w+b") as file:
             file.write(FORM.pack(0, 0.0))
             file.flush()
             self._memory = mmap.mmap(file.fileno(), FORM.size)
+        path.rename(path.with_suffix(""))
 
     def ran(self) -> None:
         """One more task ran, now."""
@@ -51,5 +56,6 @@ class RunLog:
 
 def read(folder: str | Path) -> tuple[int, float]:
     """Tasks that ran in all processes so far, and the monotonic second of the last one."""
-    found = [FORM.unpack(path.read_bytes()) for path in Path(folder).iterdir()]
+    paths = [path for path in Path(folder).iterdir() if path.suffix != UNFINISHED]
+    found = [FORM.unpack(path.read_bytes()) for path in paths]
     return sum(count for count, _ in found), max((at for _, at in found), default=0.0)

@@ -69,6 +69,12 @@ def test_runs_of_all_worker_processes_are_counted(tmp_path: Path):
     assert 0 <= time.monotonic() - last < 60
 
 
+def test_a_worker_that_is_just_starting_is_not_read_yet(tmp_path: Path):
+    run_log.RunLog(str(tmp_path)).ran()
+    (tmp_path / f"1{run_log.UNFINISHED}").touch()
+    assert run_log.read(tmp_path)[0] == 1
+
+
 def test_processor_time_of_children_that_ended_is_counted():
     work = f"read go; {sys.executable} -Sc 'sum(range(10**7))'; read end"
     with psutil.Popen(["sh", "-c", work], stdin=subprocess.PIPE) as shell:
