@@ -78,6 +78,9 @@ class Faults:
     expired_watches: int = 0
     """Watches that begin with 410."""
 
+    forbidden: str = ""
+    """A namespace whose pods and Deployments are answered with 403."""
+
     unavailable: int = 0
     """Requests that are answered with 503."""
 

@@ -117,6 +117,12 @@ class ApiServer:
         namespace = ""
         if rest[0] == "namespaces" and len(rest) > 2:
             namespace, rest = rest[1], rest[2:]
+        if (
+            namespace
+            and namespace == self.objects.faults.forbidden
+            and rest[0] in ("pods", "deployments")
+        ):
+            raise Refusal(403, "Forbidden", f"{rest[0]} is forbidden")
         sort = self.objects.sorts.get((group, rest[0]))
         if sort is None:
             raise Refusal(404, "NotFound", f"there is no {request.path}")

@@ -2,6 +2,7 @@
 
 from functools import partial
 from itertools import pairwise
+from typing import Any
 
 import httpx
 import pytest
@@ -174,6 +175,25 @@ def test_a_pool_shrinks_when_its_work_is_gone(api, operator, fabric):
 def agents_asked_for(api: Api) -> int:
     """Replicas of the Deployment of the pool gpu."""
     return int((api.get("Deployment", "daef-pool-gpu") or {})["spec"]["replicas"])
+
+
+def test_a_pool_in_a_namespace_where_the_operator_has_no_rights_says_so(server, api, operator):
+    server.faults.forbidden = "closed"
+    pool = resource("AIWorkerPool", "closed")
+    pool["metadata"]["namespace"] = "closed"
+    space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "closed"}}
+    api.call("POST", "/api/v1/namespaces", space)
+    api.make(pool, "closed")
+
+    def ready() -> dict[str, Any]:
+        found = (api.get("AIWorkerPool", "closed", "closed") or {}).get("status", {})
+        return next((each for each in found.get("conditions", []) if each["type"] == "Ready"), {})
+
+    until(ready)
+    assert (ready()["status"], ready()["reason"]) == ("False", "AgentsMissing")
+    assert "daef-operator-namespace" in ready()["message"]
+    api.delete("AIWorkerPool", "closed", "closed")
+    server.faults.forbidden = ""
 
 
 # ── faults ────────────────────────────────────────────────────────────────────────────────────────
