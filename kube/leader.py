@@ -73,12 +73,13 @@ class Leadership:
 
     async def _tried(self) -> bool:
         try:
-            lease = await self._cluster.find(self._path)
-            self.reached = True
-            return await self._taken(lease)
+            async with asyncio.timeout(self._seconds / TURNS):
+                lease = await self._cluster.find(self._path)
+                self.reached = True
+                return await self._taken(lease)
         except Conflict:
             return False
-        except ClusterError as error:
+        except (ClusterError, TimeoutError) as error:
             logger.warning("the Lease cannot be had: %s", error)
             return False
 

@@ -18,7 +18,7 @@ from kube.controllers.pool import PoolController
 from kube.fabric import Fabric
 from kube.handlers import registry_for, settings
 from kube.leader import Leadership
-from kube.metrics import LEADER, RECONCILED, REGISTRY, WAITING, serve
+from kube.metrics import LEADER, RECONCILED, WAITING, serve
 from kube.reconcile.deployment import Agents
 from kube.resources import API_VERSION, KINDS
 from kube.settings import OperatorSettings
@@ -30,8 +30,6 @@ WORKERS = 16
 DEFINITIONS_SECONDS = 2.0
 
 logger = logging.getLogger(__name__)
-
-__all__ = ["REGISTRY", "Operator"]
 
 
 class Operator:

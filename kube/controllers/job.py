@@ -43,7 +43,7 @@ class JobController(Controller):
 
     async def reconcile(self, key: Key, resource: Resource) -> float | None:
         """Do the next step."""
-        step = rules.first_step(resource)
+        step = rules.first_step(resource, now())
         if rules.is_expired(resource, now()):
             await self.cluster.delete(self.path(key), resource["metadata"]["uid"])
             return 1.0
@@ -159,6 +159,8 @@ class JobController(Controller):
         if rules.is_deleted(resource):
             await self._release(key, resource)
             return None
+        if not rules.is_held_back(resource):
+            return await self._submit(key, resource)
         return await self._write(key, resource, rules.status_held_back(resource, now()))
 
     # ── while there is one ────────────────────────────────────────────────────────────────────────

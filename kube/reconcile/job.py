@@ -22,6 +22,9 @@ MOST_FAILURES = 10
 STATUS_SECONDS = 2.0
 """Least time between two writes of one status."""
 
+KEY_SECONDS = 12 * 3_600
+"""Half of what the fabric keeps an Idempotency-Key: after that a job is looked for first."""
+
 READS_PER_SECOND = 25
 """Most reads of jobs that all active resources together ask of the fabric."""
 
@@ -60,7 +63,7 @@ def is_refused(resource: Resource) -> bool:
     return condition(resource, "Complete").get("status") == "True" and not job_name(resource)
 
 
-def first_step(resource: Resource) -> Step | None:
+def first_step(resource: Resource, now: datetime) -> Step | None:
     """What can be decided without asking the fabric; None: read the job ``jobName`` first."""
     metadata = resource["metadata"]
     if is_deleted(resource):
@@ -75,12 +78,16 @@ def first_step(resource: Resource) -> Step | None:
         return Step.FINALIZE
     if job_name(resource):
         return None
-    spec = resource["spec"]
     if is_refused(resource):
         return Step.OBSERVE
-    if spec.get("cancel") or spec.get("suspend"):
-        return Step.FIND
-    return Step.SUBMIT
+    made = read_moment(resource["metadata"]["creationTimestamp"])
+    is_old = (now - made).total_seconds() > KEY_SECONDS
+    return Step.FIND if is_held_back(resource) or is_old else Step.SUBMIT
+
+
+def is_held_back(resource: Resource) -> bool:
+    """Whether it is not to be submitted as its spec stands."""
+    return bool(resource["spec"].get("cancel") or resource["spec"].get("suspend"))
 
 
 def next_step(resource: Resource, job: Job | None) -> Step:

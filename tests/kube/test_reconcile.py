@@ -22,7 +22,8 @@ AGENTS = Agents("control.example:8081", "registry.example.com/daef:1")
 
 
 def resource(spec: dict[str, Any] | None = None, **metadata: Any) -> dict[str, Any]:
-    given = {"name": "one", "namespace": "default", "uid": "u-1", "generation": 1, **metadata}
+    given = {"name": "one", "namespace": "default", "uid": "u-1", "generation": 1}
+    given |= {"creationTimestamp": "2026-01-02T03:04:05Z", **metadata}
     return {
         "apiVersion": "daef.io/v1alpha1",
         "kind": "AIJob",
@@ -77,7 +78,12 @@ DELETED: dict[str, Any] = {"deletionTimestamp": "2026-01-02T03:04:05Z"}
     ],
 )
 def test_the_first_step_never_submits_without_the_finalizer(given, step):
-    assert first_step(given) is step
+    assert first_step(given, NOW) is step
+
+
+def test_a_job_is_looked_for_when_its_key_may_be_forgotten():
+    assert first_step(kept(), NOW + timedelta(hours=11)) is Step.SUBMIT
+    assert first_step(kept(), NOW + timedelta(hours=13)) is Step.FIND
 
 
 @pytest.mark.parametrize(
