@@ -48,10 +48,20 @@ class PoolController(DeclaredController):
         """Declare the limits, count the work, scale, and see that the Deployment is there."""
         if "deletionTimestamp" in resource["metadata"]:
             return None
+        try:
+            return await self._reconciled(key, resource)
+        except ClusterError as error:
+            if error.status != FORBIDDEN:
+                raise
+            return await self._write(key, resource, _nothing(_may_not(key, error)))
+
+    async def _reconciled(self, key: Key, resource: Resource) -> float:
+        workers, waiting, unseen = await self._work(key)
+        # First what Kubernetes may forbid: where no agents may run, no pool is declared either.
+        draining = await self._mark_pods(key, None if unseen else workers)
         refusal, _ = await self.declare(key, resource)
         if refusal and refusal.reason == "NameTaken":
             return await self._write(key, resource, _nothing(refusal))
-        workers, waiting, unseen = await self._work(key)
         spec = msgspec.convert(resource["spec"], AIWorkerPoolSpec)
         limited, scaled_at = Refusal("NotAutoscaled", "spec.autoscaling is left out."), None
         if spec.autoscaling and unseen:
@@ -59,15 +69,8 @@ class PoolController(DeclaredController):
         elif spec.autoscaling:
             limited, scaled_at = await self._scale(key, resource, spec, workers, waiting)
             spec = msgspec.structs.replace(spec, replicas=resource["spec"]["replicas"])
-        draining, found = 0, None
-        try:
-            draining = await self._mark_pods(key, workers)
-            found = await self._deploy(key, resource, spec)
-        except ClusterError as error:
-            if error.status != FORBIDDEN:
-                raise
-            refusal = _may_not(key, error)
-        if found and not is_owned(found, resource):
+        found = await self._deploy(key, resource, spec)
+        if not is_owned(found, resource):
             name = deployment_name(key.name)
             refusal = Refusal("NameTaken", f"A Deployment {name} of somebody else's is there.")
         seen = rules.Observed(found, draining, workers, waiting, refusal, limited, scaled_at)
@@ -111,16 +114,20 @@ class PoolController(DeclaredController):
         resource |= fresh
         return why, now()
 
-    async def _mark_pods(self, key: Key, workers: list[Object]) -> int:
-        """Have idle agents go first when there are to be fewer; how many are going."""
+    async def _mark_pods(self, key: Key, workers: list[Object] | None) -> int:
+        """Have idle agents go first when there are to be fewer; how many are going.
+
+        Without ``workers`` nobody knows who is idle, and the marks stay.
+        """
         pods = await self.cluster.list(PODS.path(key.namespace), labelSelector=selector(key.name))
-        busy = {each["node"]: int(each["busy"]) for each in workers}
+        busy = {each["node"]: int(each["busy"]) for each in workers or ()}
         costs = [
             (pod["metadata"]["name"], _cost(pod))
             for pod in pods
             if "deletionTimestamp" not in pod["metadata"]
         ]
-        for name, cost in scaling.deletion_costs(costs, busy):
+        changed = [] if workers is None else scaling.deletion_costs(costs, busy)
+        for name, cost in changed:
             change = {"metadata": {"annotations": {scaling.DELETION_COST: cost}}}
             await self.cluster.merge(PODS.path(key.namespace, name), change)
         return len(pods) - len(costs)
@@ -160,7 +167,7 @@ def _may_not(key: Key, error: ClusterError) -> Refusal:
 
 
 def _nothing(refusal: Refusal) -> rules.Observed:
-    unscaled = Refusal("NotAutoscaled", "Another AIWorkerPool has the name.")
+    unscaled = Refusal("NotAutoscaled", "No agents are run for it.")
     return rules.Observed(None, 0, [], 0, refusal, unscaled, None)
 
 

@@ -177,7 +177,9 @@ def agents_asked_for(api: Api) -> int:
     return int((api.get("Deployment", "daef-pool-gpu") or {})["spec"]["replicas"])
 
 
-def test_a_pool_in_a_namespace_where_the_operator_has_no_rights_says_so(server, api, operator):
+def test_a_pool_in_a_namespace_where_the_operator_has_no_rights_says_so_and_sets_no_limits(
+    server, api, operator, fabric
+):
     server.faults.forbidden = "closed"
     pool = resource("AIWorkerPool", "closed")
     pool["metadata"]["namespace"] = "closed"
@@ -192,6 +194,8 @@ def test_a_pool_in_a_namespace_where_the_operator_has_no_rights_says_so(server, 
     until(ready)
     assert (ready()["status"], ready()["reason"]) == ("False", "AgentsMissing")
     assert "daef-operator-namespace" in ready()["message"]
+    pools = httpx.get(f"http://{fabric.http}/v1/admin/pools?limit=1000").json()["items"]
+    assert "closed" not in [each["name"] for each in pools]
     api.delete("AIWorkerPool", "closed", "closed")
     server.faults.forbidden = ""
 
