@@ -35,12 +35,6 @@ def resolve_tenant(asked: str | None, actor: Actor) -> Tenant:
     return tenant
 
 
-def find_tenant(asked: str | None, actor: Actor) -> Tenant:
-    """Return the request's tenant without writing: unsaved where it has no row yet."""
-    name = tenant_name(asked, actor)
-    return Tenant.objects.filter(name=name).first() or Tenant(name=name)
-
-
 def _only_tenant(actor: Actor) -> str:
     names = actor.tenant_names()
     if names == "*":

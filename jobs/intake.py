@@ -10,10 +10,11 @@ from typing import Any
 import msgspec
 
 from access.actors import Actor
-from access.models import Tenant
-from access.tenants import find_tenant, resolve_tenant
+from access.tenants import resolve_tenant, tenant_name
 from access.throttles import take_submission
+from jobs.actions import premises
 from jobs.actions.idempotency import check_key
+from jobs.actions.premises import Premises
 from jobs.actions.submit import Submission, plan_request, submit_job
 from jobs.errors import InvalidRequest
 from jobs.planner.documents import numbered
@@ -24,10 +25,11 @@ from jobs.queries.formats import usd, usd_or_none
 
 @dataclass(frozen=True)
 class Intake:
-    """A request that was read: what to do, for whom, with which documents."""
+    """A request that was read: what to do, for whom, on which premises, with which documents."""
 
     request: JobRequest
-    tenant: Tenant
+    tenant: str
+    premises: Premises
     documents: Sequence[Document]
 
 
@@ -39,7 +41,7 @@ def submit(body: bytes, *, actor: Actor, idempotency_key: str | None) -> Submiss
     return submit_job(
         request=taken.request,
         documents=taken.documents,
-        tenant=taken.tenant,
+        premises=taken.premises,
         actor=actor,
         idempotency_key=key,
         request_sha256=fingerprint,
@@ -49,13 +51,15 @@ def submit(body: bytes, *, actor: Actor, idempotency_key: str | None) -> Submiss
 def preview(body: bytes, *, actor: Actor) -> dict[str, Any]:
     """Return the plan of a request body in the contract's shape; writes nothing."""
     taken = _take_in(body, actor, dry=True)
-    plan, limits, revision = plan_request(request=taken.request, documents=taken.documents)
+    plan, limits, revision = plan_request(
+        request=taken.request, documents=taken.documents, premises=taken.premises
+    )
     estimate = plan.estimate
     return {
         "dry_run": True,
         "plan_hash": plan.hash,
         "type": taken.request.type,
-        "tenant": taken.tenant.name,
+        "tenant": taken.tenant,
         "policy": str(revision),
         "pool": limits.pool,
         "tasks": len(plan.tasks),
@@ -83,11 +87,15 @@ def preview(body: bytes, *, actor: Actor) -> dict[str, Any]:
 
 def _take_in(body: bytes, actor: Actor, *, dry: bool) -> Intake:
     request = parse_job_request(body)
-    tenant = (find_tenant if dry else resolve_tenant)(request.tenant, actor)
+    tenant = tenant_name(request.tenant, actor)
+    found = premises.ask(tenant=tenant, policy=request.policy)
     if not dry:
-        take_submission(tenant.pk)
-    documents = _documents(request, tenant, actor)
-    return Intake(request, tenant, documents)
+        if found.tenant is None:
+            resolve_tenant(request.tenant, actor)
+            found = premises.ask(tenant=tenant, policy=request.policy)
+        assert found.tenant is not None
+        take_submission(found.tenant.pk)
+    return Intake(request, tenant, found, _documents(request, tenant, actor))
 
 
 def _fingerprint(request: JobRequest) -> str:
@@ -95,9 +103,9 @@ def _fingerprint(request: JobRequest) -> str:
     return hashlib.sha256(msgspec.json.encode(request, order="sorted")).hexdigest()
 
 
-def _documents(request: JobRequest, tenant: Tenant, actor: Actor) -> Sequence[Document]:
+def _documents(request: JobRequest, tenant: str, actor: Actor) -> Sequence[Document]:
     if request.file_id is None:
         return numbered(request.documents or ())
     if request.documents:
         raise InvalidRequest.field("file_id", "give either documents or file_id, not both")
-    return file_documents(request, tenant.name, actor)
+    return file_documents(request, tenant, actor)

@@ -105,11 +105,6 @@ def key_variable(key_name: str) -> str:
     return re.sub(r"[^A-Z0-9]", "_", key_name.upper())
 
 
-def live_workers(pool: int, *, tenant: int) -> int:
-    """How many workers of the pool are active and were heard of lately."""
-    return workers.live_count(pool, tenant=tenant, silent_seconds=silent_seconds())
-
-
 def silent_seconds() -> float:
     """How long a worker may be silent before it counts as lost."""
     return max(SILENT_HEARTBEATS * heartbeat_seconds(), settings.DAEF_LEASE_SECONDS)

@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from jobs.models import Job, JobStage, ModelEndpoint
+from jobs.actions.premises import endpoint_specs
+from jobs.models import Job, JobStage
 from jobs.planner.costs import task_cost
-from jobs.policies.policy import EndpointSpec
 from jobs.states import MAX_PARAMETERS_BYTES, MAX_TASKS, split_task_id
 from jobs.transitions import dependents, jobs, submission
 from jobs.transitions.dependents import SpawnRow
@@ -134,18 +134,3 @@ def _rows(
             )
         )
     return rows
-
-
-def endpoint_specs() -> list[EndpointSpec]:
-    """The enabled model endpoints as the pure layers know them."""
-    return [
-        EndpointSpec(
-            name=row.name,
-            backend=row.backend,
-            models=tuple(row.model_names),
-            input_price=row.input_price,
-            output_price=row.output_price,
-            location=row.location,
-        )
-        for row in ModelEndpoint.objects.filter(enabled=True)
-    ]

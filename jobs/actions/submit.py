@@ -4,27 +4,26 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from django.conf import settings
 
 from access.actors import Actor
-from access.models import Tenant
 from faultpoints import reach
-from jobs.actions import fleet, idempotency
-from jobs.actions.spawning import endpoint_specs
+from jobs.actions import idempotency
+from jobs.actions.premises import Premises
 from jobs.actions.transactions import in_transaction
 from jobs.errors import FieldError, InvalidRequest, StateConflict
-from jobs.models import IdempotencyRecord, Policy, PolicyRevision, Pool
+from jobs.models import IdempotencyRecord, Job, Policy, PolicyRevision, Pool
 from jobs.planner import plan_job
 from jobs.planner.plan import Plan
 from jobs.planner.request import Document, JobRequest
 from jobs.policies.admission import Limits, admit
-from jobs.policies.policy import PolicySpec, parse_policy
-from jobs.states import Reason
+from jobs.states import JobStatus, Reason
 from jobs.transitions import submission
-from jobs.transitions.submission import JobRow
+from jobs.transitions.submission import JobRow, StoredRow
 from queueing import tickets
 
 
@@ -34,24 +33,28 @@ class Submission:
 
     job_id: int
     replayed: bool
-    live_workers: int
+    live_workers: int = 0
+    job: Job | None = None
+    """The new job as it was stored, with its plan; None for an earlier one."""
+    plan: Plan | None = None
 
 
 def plan_request(
-    *, request: JobRequest, documents: Sequence[Document]
+    *, request: JobRequest, documents: Sequence[Document], premises: Premises
 ) -> tuple[Plan, Limits, PolicyRevision]:
     """Admit and plan a request without writing anything.
 
     Raises PolicyDenied, PlanRefused or InvalidRequest, each naming the field, and StateConflict
     when the plan is no longer the one of ``plan_hash``.
     """
-    revision = _policy_revision(request.policy)
-    spec = _spec(revision)
+    revision, spec = premises.revision, premises.policy
+    if revision is None or spec is None:
+        raise _unknown_policy(request.policy)
     limits = admit(request, spec, default_max_attempts=settings.DAEF_MAX_ATTEMPTS)
     plan = plan_job(
         request,
         policy=spec,
-        endpoints=endpoint_specs(),
+        endpoints=premises.endpoints,
         documents=documents,
         test_kinds=settings.DAEF_TEST_KINDS,
     )
@@ -61,60 +64,67 @@ def plan_request(
     return plan, limits, revision
 
 
-def _spec(revision: PolicyRevision) -> PolicySpec:
-    return parse_policy(json.dumps(revision.spec))
-
-
-def _policy_revision(name: str) -> PolicyRevision:
-    policy = Policy.objects.select_related("current__policy").filter(name=name).first()
-    if policy is None or policy.current is None:
-        known = ", ".join(Policy.objects.values_list("name", flat=True)) or "none"
-        raise InvalidRequest.field("policy", f"there is no policy {name!r}; known are: {known}")
-    return policy.current
+def _unknown_policy(name: str) -> InvalidRequest:
+    known = ", ".join(Policy.objects.values_list("name", flat=True)) or "none"
+    return InvalidRequest.field("policy", f"there is no policy {name!r}; known are: {known}")
 
 
 def submit_job(
     *,
     request: JobRequest,
     documents: Sequence[Document],
-    tenant: Tenant,
+    premises: Premises,
     actor: Actor,
     idempotency_key: str | None,
     request_sha256: str,
 ) -> Submission:
     """Store a job and wake its pool's agents; returns after the commit has reached the disk.
 
+    The premises name a tenant that is there.
+
     Raises PolicyDenied, PlanRefused, InvalidRequest, StateConflict, IdempotencyMismatch or
     RequestInFlight.
     """
-    if idempotency_key and (earlier := _recorded(tenant.pk, idempotency_key, request_sha256)):
-        return Submission(earlier, replayed=True, live_workers=0)
-    plan, limits, revision = plan_request(request=request, documents=documents)
+    assert premises.tenant is not None
+    key, tenant = idempotency_key, premises.tenant
+    if key and (earlier := _recorded(tenant.pk, key, request_sha256)):
+        return Submission(earlier, replayed=True)
+    plan, limits, revision = plan_request(request=request, documents=documents, premises=premises)
     reach("gateway.after_validate")
-    pool, _ = Pool.objects.get_or_create(name=limits.pool)
-    live = fleet.live_workers(pool.pk, tenant=tenant.pk)
-    row = _job_row(request, len(documents), plan, limits, revision, tenant, pool, actor)
-    job, replayed = _store(row, plan, idempotency_key, request_sha256)
+    pool = premises.pool or Pool.objects.get_or_create(name=limits.pool)[0]
+    owners = {"tenant": tenant, "pool": pool, "policy_revision": revision}
+    row = _job_row(request, len(documents), plan, limits, owners, actor)
+    stored = _store(row, plan, premises.capabilities, key, request_sha256)
     reach("gateway.after_commit_before_reply")
-    if not replayed:
-        tickets.ring(pool.name)
-    return Submission(job, replayed=replayed, live_workers=live)
+    if isinstance(stored, int):
+        return Submission(stored, replayed=True)
+    tickets.ring(pool.name)
+    job = _as_stored(row, stored, owners)
+    return Submission(stored.id, False, premises.live_workers, job, plan)
 
 
 @in_transaction
-def _store(row: JobRow, plan: Plan, key: str | None, request_sha256: str) -> tuple[int, bool]:
+def _store(
+    row: JobRow,
+    plan: Plan,
+    known: Mapping[tuple[str, str], int],
+    key: str | None,
+    request_sha256: str,
+) -> StoredRow | int:
+    """What the new job got, or the number of the one that its key has made before."""
     if key:
         idempotency.hold_key(str(row.tenant), key)
         if earlier := _recorded(row.tenant, key, request_sha256):
-            return earlier, True
+            return earlier
     wanted = {(task.kind, task.model) for task in plan.tasks}
-    job = submission.insert_job(row, plan, submission.intern_capabilities(wanted))
+    capabilities = known if wanted <= known.keys() else submission.intern_capabilities(wanted)
+    stored = submission.insert_job(row, plan, capabilities)
     if key:
         submission.remember_answer(
-            tenant=row.tenant, key=key, request_sha256=request_sha256, job=job
+            tenant=row.tenant, key=key, request_sha256=request_sha256, job=stored.id
         )
     reach("gateway.after_insert_before_commit")
-    return job, False
+    return stored
 
 
 def _recorded(tenant: int, key: str, request_sha256: str) -> int | None:
@@ -130,18 +140,16 @@ def _job_row(
     documents: int,
     plan: Plan,
     limits: Limits,
-    revision: PolicyRevision,
-    tenant: Tenant,
-    pool: Pool,
+    owners: Mapping[str, Any],
     actor: Actor,
 ) -> JobRow:
     return JobRow(
         uid=str(uuid7(time.time_ns() // 1_000_000)),
-        tenant=tenant.pk,
+        tenant=owners["tenant"].pk,
         type=request.type,
         priority=limits.priority,
-        policy_revision=revision.pk,
-        pool=pool.pk,
+        policy_revision=owners["policy_revision"].pk,
+        pool=owners["pool"].pk,
         labels=json.dumps(request.labels),
         input=request.input or "",
         parameters=json.dumps(request.parameters),
@@ -160,6 +168,25 @@ def _job_row(
         reason=Reason.WAITING_FOR_WORKERS,
         actor=actor.name,
         event=json.dumps({"tasks": len(plan.tasks)}),
+    )
+
+
+def _as_stored(row: JobRow, stored: StoredRow, owners: Mapping[str, Any]) -> Job:
+    return Job(
+        pk=stored.id,
+        uid=row.uid,
+        **owners,
+        type=row.type,
+        status=JobStatus.PENDING,
+        reason=row.reason,
+        priority=row.priority,
+        labels=json.loads(row.labels),
+        plan=json.loads(row.plan),
+        documents=row.documents,
+        max_parallelism=row.max_parallelism,
+        limit_nano_usd=row.limit_nano_usd,
+        deadline_at=stored.deadline_at,
+        created_at=stored.created_at,
     )
 
 

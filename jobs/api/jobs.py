@@ -12,6 +12,7 @@ from access.actors import Actor
 from jobs import intake
 from jobs.actions import control
 from jobs.actions.idempotency import check_key
+from jobs.actions.submit import Submission
 from jobs.api.base import ApiView, answer, now
 from jobs.api.body import json_bytes
 from jobs.api.operation import WRITE_PROBLEMS, Answer, Operation
@@ -19,7 +20,7 @@ from jobs.api.query import PAGE, PLAIN, TENANT, Choice, Flag, Moment, Parameter,
 from jobs.api.schema_bodies import EXAMPLES
 from jobs.models import Job
 from jobs.queries.explain import explain_job, with_reason
-from jobs.queries.jobs import JobFilter, job_document, list_jobs
+from jobs.queries.jobs import JobFilter, job_document, list_jobs, new_job_document
 from jobs.queries.lookup import find_job
 from jobs.states import PRIORITIES, JobStatus, job_name
 
@@ -91,7 +92,11 @@ class JobsView(ApiView):
         if self.query["dry_run"]:
             return answer(intake.preview(body, actor=self.actor))
         made = intake.submit(body, actor=self.actor, idempotency_key=key)
-        return _created(find_job(job_name(made.job_id), self.actor), made)
+        response = answer(_created(made, self.actor), status=201)
+        response["Location"] = f"/v1/jobs/{job_name(made.job_id)}"
+        if made.replayed:
+            response["Idempotent-Replayed"] = "true"
+        return response
 
 
 class JobView(ApiView):
@@ -193,17 +198,14 @@ def _fresh(job: Job, actor: Actor) -> dict[str, Any]:
     return with_reason(again, job_document(again, now=now()))
 
 
-def _created(job: Job, made: Any) -> HttpResponse:
-    document = job_document(job, now=now())
-    if not made.replayed:
-        document["live_workers"] = made.live_workers
-        if not made.live_workers:
-            document["message"] = NO_WORKER.format(pool=job.pool.name)
-    response = answer(document, status=201)
-    response["Location"] = f"/v1/jobs/{job_name(job.pk)}"
-    if made.replayed:
-        response["Idempotent-Replayed"] = "true"
-    return response
+def _created(made: Submission, actor: Actor) -> dict[str, Any]:
+    if made.job is None or made.plan is None:
+        return job_document(find_job(job_name(made.job_id), actor), now=now())
+    document = new_job_document(made.job, made.plan)
+    document["live_workers"] = made.live_workers
+    if not made.live_workers:
+        document["message"] = NO_WORKER.format(pool=made.job.pool.name)
+    return document
 
 
 def _label(text: str) -> tuple[str, str | None]:

@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Any, Final
 
 from access.actors import Actor
-from jobs.models import Budget, Job
+from jobs.models import Job
+from jobs.planner.plan import Plan
 from jobs.queries.formats import moment, page, select, usd, usd_or_none
 from jobs.queries.lookup import visible_jobs
 from jobs.states import JOB_ENDS, PRIORITIES, PRIORITY_NAMES, JobStatus, job_name
@@ -21,8 +22,10 @@ ETA_FROM_ENDED: Final = 20
 STAGES = """
 select s.job_id, s.name, s.planned_min, s.planned_max, s.open, s.blocked, s.succeeded,
     s.dead_lettered, s.cancelled, s.input_tokens, s.output_tokens, s.cost_nano_usd,
-    least(coalesce(r.running, 0), s.open - s.blocked)::int as running
+    least(coalesce(r.running, 0), s.open - s.blocked)::int as running,
+    b.settled_nano_usd as settled, b.reserved_nano_usd as reserved
 from job_stage s
+left join budget b on b.job_id = s.job_id
 left join (
     select l.job_id, t.stage, count(*) as running
     from lease l cross join unnest(l.task_ids) as held(id) join task t on t.id = held.id
@@ -30,6 +33,12 @@ left join (
 ) r on r.job_id = s.job_id and r.stage = s.stage
 where s.job_id = any(%(jobs)s) order by s.job_id, s.stage
 """
+
+FIGURES: Final = (
+    *("open", "blocked", "succeeded", "dead_lettered", "cancelled", "running"),
+    *("input_tokens", "output_tokens", "cost_nano_usd", "settled", "reserved"),
+)
+"""What is counted of a stage, and of its job's budget."""
 
 COUNTS: Final = ("blocked", "queued", "running", "succeeded", "dead_lettered", "cancelled")
 
@@ -62,18 +71,33 @@ def job_document(job: Job, *, now: datetime) -> dict[str, Any]:
 
 
 def job_documents(jobs: Sequence[Job], *, now: datetime) -> list[dict[str, Any]]:
-    """Return these jobs in the contract's shape; two statements however many they are."""
+    """Return these jobs in the contract's shape; one statement however many they are."""
     identifiers = [job.pk for job in jobs]
-    budgets = Budget.objects.in_bulk(identifiers) if identifiers else {}
     stages: dict[int, list[dict[str, Any]]] = {identifier: [] for identifier in identifiers}
     for row in select(STAGES, {"jobs": identifiers}) if identifiers else []:
         stages[row["job_id"]].append(row)
-    return [_document(job, stages[job.pk], budgets.get(job.pk), now) for job in jobs]
+    return [_document(job, stages[job.pk], now) for job in jobs]
 
 
-def _document(
-    job: Job, stages: list[dict[str, Any]], budget: Budget | None, now: datetime
-) -> dict[str, Any]:
+def new_job_document(job: Job, plan: Plan) -> dict[str, Any]:
+    """Return a job as it was when it was stored just now, without asking anything."""
+    zeros = dict.fromkeys(FIGURES, 0)
+    stages: list[dict[str, Any]] = [
+        {
+            **zeros,
+            "name": stage.name,
+            "planned_min": stage.planned_min,
+            "planned_max": stage.planned_max,
+        }
+        for stage in plan.stages
+    ]
+    for task in plan.tasks:
+        stages[task.stage]["open"] += 1
+        stages[task.stage]["blocked"] += bool(task.needs or task.collects)
+    return _document(job, stages, job.created_at)
+
+
+def _document(job: Job, stages: list[dict[str, Any]], now: datetime) -> dict[str, Any]:
     cost = sum(stage["cost_nano_usd"] for stage in stages)
     return {
         **job_identity(job),
@@ -84,7 +108,7 @@ def _document(
         "stages": [_stage(stage) for stage in stages],
         "usage": usage(stages),
         "cost_usd": usd(cost),
-        "budget": _budget(job, budget, cost),
+        "budget": _budget(job, stages, cost),
         "plan": job.plan,
         "deadline_at": moment(job.deadline_at),
         "as_of": moment(now),
@@ -154,12 +178,13 @@ def _eta(job: Job, ended: int, remaining: int, now: datetime) -> float | None:
     return round(remaining * elapsed / ended, 1)
 
 
-def _budget(job: Job, budget: Budget | None, cost: int) -> dict[str, Any]:
+def _budget(job: Job, stages: Sequence[dict[str, Any]], cost: int) -> dict[str, Any]:
     estimate = job.plan.get("estimate", {}) if isinstance(job.plan, dict) else {}
+    settled = stages[0]["settled"] if stages else None
     return {
         "limit_usd": usd_or_none(job.limit_nano_usd),
-        "settled_usd": usd(budget.settled_nano_usd if budget else cost),
-        "reserved_usd": usd(budget.reserved_nano_usd if budget else 0),
+        "settled_usd": usd(cost if settled is None else settled),
+        "reserved_usd": usd((stages[0]["reserved"] if stages else None) or 0),
         "expected_usd": usd_or_none(estimate.get("cost_expected_nano_usd")),
     }
 

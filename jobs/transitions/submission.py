@@ -1,7 +1,9 @@
 """A planned job becomes rows: job, tasks, edges, stages and queue entries in one statement."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 
 from jobs.planner.plan import Plan
 from jobs.transitions.sql import fetch, integers, texts
@@ -18,7 +20,7 @@ with j as (
         %(limit_nano_usd)s, %(schedule_to_start_seconds)s, %(start_to_close_seconds)s,
         %(schedule_to_close_seconds)s,
         now() + make_interval(secs => %(deadline_seconds)s), now())
-    returning id
+    returning id, created_at, deadline_at
 ), p as materialized (
     select * from unnest(%(kind)s::text[], %(name)s::text[], %(model)s::text[], %(stage)s::int[],
         %(capability)s::int[], %(waiting)s::int[], %(fanout)s::int[], %(expected)s::int[],
@@ -70,7 +72,7 @@ with j as (
     union all
     select 'jobs', array[%(type)s::text, 'Pending'], array[1]::bigint[], now()
 )
-select id from j
+select id, created_at, deadline_at from j
 """
 
 
@@ -102,16 +104,24 @@ class JobRow:
     event: str
 
 
-def insert_job(row: JobRow, plan: Plan, capabilities: dict[tuple[str, str], int]) -> int:
-    """Store the job with all its tasks in one round trip and return its number."""
+class StoredRow(NamedTuple):
+    """What the database gave a new job."""
+
+    id: int
+    created_at: datetime
+    deadline_at: datetime | None
+
+
+def insert_job(row: JobRow, plan: Plan, capabilities: Mapping[tuple[str, str], int]) -> StoredRow:
+    """Store the job with all its tasks in one round trip."""
     parameters: dict[str, Any] = {name: getattr(row, name) for name in row.__slots__}
     parameters |= _task_columns(plan, capabilities) | _edge_columns(plan) | _stage_columns(plan)
     parameters["total"] = len(plan.tasks)
     parameters["dearest"] = max((task.ceiling_nano_usd for task in plan.tasks), default=0)
-    return int(fetch(INSERT_JOB, parameters)[0][0])
+    return StoredRow(*fetch(INSERT_JOB, parameters)[0])
 
 
-def _task_columns(plan: Plan, capabilities: dict[tuple[str, str], int]) -> dict[str, Any]:
+def _task_columns(plan: Plan, capabilities: Mapping[tuple[str, str], int]) -> dict[str, Any]:
     tasks = plan.tasks
     fanout = [0] * len(tasks)
     for task in tasks:

@@ -80,16 +80,6 @@ def insert_worker(registration: Any, *, pool: int, models: Sequence[str]) -> int
     return rows[0][0] if rows else None
 
 
-def live_count(pool: int, *, tenant: int, silent_seconds: float) -> int:
-    """Active workers of a pool that serve the tenant, heard of within ``silent_seconds``."""
-    statement = (
-        "select count(*) from worker where pool_id = %s and state = 'Active' "
-        "and (tenant_id is null or tenant_id = %s) "
-        "and heartbeat_at > clock_timestamp() - make_interval(secs => %s)"
-    )
-    return int(fetch(statement, (pool, tenant, silent_seconds))[0][0])
-
-
 def beat(worker: int, *, free_slots: int, tickets_taken: int) -> str | None:
     """Note that the worker lives; returns its state, None when it is gone."""
     parameters = {"worker": worker, "free_slots": free_slots, "tickets_taken": tickets_taken}

@@ -8,7 +8,7 @@ from typing import Any
 
 from access.actors import LOCAL_OPERATOR
 from access.models import Tenant
-from jobs.actions import fleet, settle, submit
+from jobs.actions import fleet, premises, settle, submit
 from jobs.actions.claim import Claimer, ClaimRequest, claim_tasks
 from jobs.actions.settle import Answer, Report, ReportKind, SettleRequest
 from jobs.models import Job, Task, Worker
@@ -31,7 +31,7 @@ def submit_job(body: dict[str, Any], *, owner: str = "default", key: str | None 
     done = submit.submit_job(
         request=parse_job_request(raw),
         documents=(),
-        tenant=tenant(owner),
+        premises=premises.ask(tenant=tenant(owner).name, policy=parse_job_request(raw).policy),
         actor=LOCAL_OPERATOR,
         idempotency_key=key,
         request_sha256=str(hash(raw)),

@@ -51,6 +51,26 @@ def test_a_new_job_counts_its_tasks_as_queued(gateway):
     assert job["progress"]["percent"] == 0
 
 
+def test_a_new_job_is_answered_as_it_is_found_afterwards(gateway):
+    tasks = [{"name": "a", "kind": "echo"}, {"name": "b", "kind": "echo", "needs": ["a"]}]
+    limits = {"budget": {"limit_usd": 1}, "deadline_seconds": 60, "labels": {"team": "red"}}
+    job = gateway.submit(tasks=tasks, **limits)
+    found = gateway.get(f"/v1/jobs/{job['id']}").json()
+    passing = ("as_of", "message", "live_workers")
+    assert {name: value for name, value in job.items() if name not in passing} == {
+        name: value for name, value in found.items() if name not in passing
+    }
+
+
+def test_a_submission_costs_three_statements_and_a_transaction(gateway):
+    gateway.submit()
+    with CaptureQueriesContext(connection) as asked:
+        gateway.submit()
+    # Whether a token was ever made, the premises, BEGIN (a savepoint in a test), the job, COMMIT.
+    told = [query["sql"] for query in asked if "SAVEPOINT" not in query["sql"]]
+    assert len(told) <= 3, told
+
+
 def test_a_job_is_found_by_its_uid_too(gateway):
     job = gateway.submit()
     assert gateway.get(f"/v1/jobs/{job['uid']}").json()["id"] == job["id"]

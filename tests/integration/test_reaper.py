@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from access.actors import LOCAL_OPERATOR
 from jobs import explainer, keeper, reaper, ticketer
-from jobs.actions import control, fleet
+from jobs.actions import control, fleet, premises
 from jobs.actions.settle import SettleStatus
 from jobs.models import (
     Attempt,
@@ -294,11 +294,11 @@ def test_an_idempotency_key_is_forgotten_after_a_day_and_not_before():
     ],
 )
 def test_only_active_workers_of_the_pool_that_were_heard_of_count_as_live(change):
-    pool = register().worker.pool_id
+    register()
     away = register()
     register(pool="other")
     execute(f"update worker set {change} where id = %s", (away.worker.pk,))
-    assert fleet.live_workers(pool, tenant=1) == 1
+    assert premises.ask(tenant="default", policy="default").live_workers == 1
 
 
 def test_a_silent_worker_that_still_holds_a_lease_is_not_yet_gone():

@@ -43,7 +43,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("sound_database")]
 # Savepoints of the tests' transaction included; the test reading worker and pool too.
 CLAIM_QUERIES = 8
 SETTLE_QUERIES = 6
-SUBMIT_QUERIES = 12
+SUBMIT_QUERIES = 8
 
 
 def test_a_success_ends_the_task_with_its_result_and_attempt():

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from access.actors import Actor
-from access.tenants import find_tenant
+from access.models import Tenant
+from jobs import intake
 from jobs.actions.artifacts import write
 from jobs.actions.fleet import Share
 from jobs.models import Job
@@ -86,12 +87,17 @@ def test_a_tenant_lists_its_own_files_only():
     assert Gateway("star-token").get("/v1/files").json()["total"] == 2
 
 
+def _planned_for(asked, actor):
+    body = {"type": "chat", "input": "hello"} | ({"tenant": asked} if asked else {})
+    return intake.preview(json.dumps(body).encode(), actor=actor)["tenant"]
+
+
 def test_a_plan_is_made_for_the_tenant_who_asked():
     tenant("alpha")
-    beta = tenant("beta")
+    tenant("beta")
     actor = Actor("bob", frozenset({"tenant:beta"}))
-    assert find_tenant(None, actor).pk == beta.pk
-    assert find_tenant("beta", actor).pk == beta.pk
-    newcomer = find_tenant(None, Actor("new", frozenset({"tenant:gamma"})))
-    assert newcomer._state.adding
-    assert newcomer.name == "gamma"
+    for asked in (None, "beta"):
+        assert _planned_for(asked, actor) == "beta"
+    newcomer = Actor("new", frozenset({"tenant:gamma"}))
+    assert _planned_for(None, newcomer) == "gamma"
+    assert not Tenant.objects.filter(name="gamma").exists()
