@@ -1,10 +1,15 @@
 """Django's backend for DAEF; the module's name is the one Django looks for."""
 
+import sys
+from functools import cache
 from typing import Any
 
+import psycopg
 from django.db.backends.base.base import NO_DB_ALIAS
+from django.db.backends.postgresql import base as postgresql
 from django.db.utils import OperationalError
 from django_prometheus.db.backends.postgresql import base
+from django_prometheus.db.common import ExportingCursorWrapper
 
 from daef_site.database.pool import Connection, Pool
 
@@ -18,6 +23,19 @@ class NoStore(OperationalError):
     """No database is known; the message says how to get one."""
 
 
+class PreparedCursor(psycopg.Cursor[tuple[object, ...]]):
+    """Has its statements prepared: PostgreSQL plans them once for each connection."""
+
+    def execute(self, *args: Any, **options: Any) -> Any:
+        """Run a statement, prepared from the first time on."""
+        return super().execute(*args, **{"prepare": True, **options})
+
+
+# A class for each kind of cursor: django-prometheus makes one at every start of a connection's use,
+# which costs more than a small statement.
+_counted = cache(ExportingCursorWrapper)
+
+
 class DatabaseWrapper(base.DatabaseWrapper):
     """PostgreSQL counted by django-prometheus; without an address, an error that helps."""
 
@@ -27,8 +45,21 @@ class DatabaseWrapper(base.DatabaseWrapper):
             from django.conf import settings
 
             raise NoStore(NO_STORE.format(data=settings.DAEF_DATA_DIR))
-        params: dict[str, Any] = super().get_connection_params()
+        params: dict[str, Any] = postgresql.DatabaseWrapper.get_connection_params(self)
+        params["cursor_factory"] = _counted(params["cursor_factory"], self.alias, self.vendor)
         return params
+
+    def prepared_cursor(self) -> Any:
+        """A cursor that prepares what it runs, where the connections are kept in our pool.
+
+        Without the pool each request has a connection of its own, or one of a pooler's that may be
+        another in the next transaction.
+        """
+        kind = PreparedCursor if self.pool else psycopg.Cursor
+        self.ensure_connection()
+        with self.wrap_database_errors:
+            cursor = _counted(kind, self.alias, self.vendor)(self.connection)
+        return self._prepare_cursor(cursor)
 
     @property
     def pool(self) -> Pool | None:
@@ -47,5 +78,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         connection: Connection = self.Database.connect(
             **self.get_connection_params() | {"autocommit": True}
         )
+        # Any number allows preparing; this one leaves it to those who ask for it.
+        connection.prepare_threshold = sys.maxsize
         self._configure_connection(connection)
         return connection

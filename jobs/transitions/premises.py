@@ -5,7 +5,7 @@ A submission is one small transaction; each question of its own would cost it as
 
 from typing import Any, Final
 
-from jobs.transitions.sql import fetch
+from jobs.transitions.sql import fetch, fetch_prepared
 
 ENDPOINTS: Final = """
 (select coalesce(json_agg(json_build_object('name', e.name, 'backend', e.backend,
@@ -37,7 +37,7 @@ def premises(
     *, tenant: str, policy: str, default_pool: str, silent_seconds: float
 ) -> tuple[Any, ...]:
     """The row of ``PREMISES``; None in it stands for what is not there."""
-    return fetch(
+    return fetch_prepared(
         PREMISES,
         {
             "tenant": tenant,

@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from jobs.planner.plan import Plan
-from jobs.transitions.sql import fetch, integers, texts
+from jobs.transitions.sql import fetch, fetch_prepared, integers, one_line, texts
 
-INSERT_JOB = """
+INSERT_JOB = one_line("""
 with j as (
     insert into job (uid, generation, tenant_id, type, status, reason, message, priority,
         policy_revision_id, pool_id, labels, input, parameters, plan, documents, total_tasks,
@@ -61,19 +61,19 @@ with j as (
     insert into budget (job_id, limit_nano_usd, task_ceiling_nano_usd, reserved_nano_usd,
         settled_nano_usd, overrun_nano_usd)
     select j.id, %(limit_nano_usd)s, %(dearest)s, 0, 0, 0 from j
-    where %(limit_nano_usd)s is not null and %(dearest)s > 0
+    where %(limit_nano_usd)s::bigint is not null and %(dearest)s::bigint > 0
 ), v as (
     insert into job_event (job_id, kind, happened_at, actor, task_ids, details)
     select j.id, 'submitted', now(), %(actor)s, '{}', %(event)s from j
 ), y as (
     insert into tally (name, labels, amounts, happened_at)
-    select 'tasks', array[(%(pool)s)::text, (%(priority)s)::text],
+    select 'tasks', array[(%(pool)s::int)::text, (%(priority)s::int)::text],
         array[count(*), count(*) filter (where p.waiting > 0), 0, 0, 0]::bigint[], now() from p
     union all
     select 'jobs', array[%(type)s::text, 'Pending'], array[1]::bigint[], now()
 )
 select id, created_at, deadline_at from j
-"""
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ def insert_job(row: JobRow, plan: Plan, capabilities: Mapping[tuple[str, str], i
     parameters |= _task_columns(plan, capabilities) | _edge_columns(plan) | _stage_columns(plan)
     parameters["total"] = len(plan.tasks)
     parameters["dearest"] = max((task.ceiling_nano_usd for task in plan.tasks), default=0)
-    return StoredRow(*fetch(INSERT_JOB, parameters)[0])
+    return StoredRow(*fetch_prepared(INSERT_JOB, parameters)[0])
 
 
 def _task_columns(plan: Plan, capabilities: Mapping[tuple[str, str], int]) -> dict[str, Any]:

@@ -3,8 +3,10 @@
 from typing import NamedTuple
 
 import pytest
+from django.db import connection
 
-from jobs.transitions.sql import columns, fetch, texts
+from daef_site.database.base import DatabaseWrapper
+from jobs.transitions.sql import columns, fetch, fetch_prepared, texts
 
 pytestmark = pytest.mark.django_db
 
@@ -61,3 +63,28 @@ def test_numbers_beyond_all_bounds_come_back_too():
     arrays = columns(rows, Row._fields)
     back = fetch("select * from unnest(%(whole)s::bigint[], %(real)s::float[])", arrays)
     assert back == [(row.whole, row.real) for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("pool", "kept"), [({"max_size": 1, "timeout": 1, "max_idle": 60}, 1), (None, 0)]
+)
+def test_statements_are_prepared_where_the_connection_is_kept(pool, kept):
+    options = {**connection.settings_dict["OPTIONS"], "pool": pool}
+    own = DatabaseWrapper({**connection.settings_dict, "OPTIONS": options}, f"own-{kept}")
+    try:
+        for value in ("1", "40000"):
+            with own.prepared_cursor() as cursor:
+                cursor.execute("select %(value)s::int", {"value": value})
+                assert cursor.fetchall() == [(int(value),)]
+        with own.cursor() as plain:
+            plain.execute("select count(*) from pg_prepared_statements")
+            assert plain.fetchone() == (kept,)
+    finally:
+        own.close()
+        own.close_pool()
+
+
+def test_a_prepared_statement_takes_numbers_texts_and_nothing():
+    given = {"whole": 2**40, "real": 0.5, "text": "a 'b'", "nothing": None}
+    statement = "select %(whole)s::bigint, %(real)s::float, %(text)s::text, %(nothing)s::int"
+    assert fetch_prepared(statement, given) == [(2**40, 0.5, "a 'b'", None)]
