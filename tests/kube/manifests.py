@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -45,13 +46,14 @@ def built_in(folder: Path) -> list[Document]:
 
 
 @cache
-def development(parent: Path) -> list[Document]:
-    """The overlay for trying things on, with secrets made in a copy of `config/` in ``parent``."""
-    copy = parent / "config"
-    shutil.copytree(CONFIG, copy, ignore=shutil.ignore_patterns("secrets"))
-    overlay = copy / "overlays" / "development"
-    make_secrets(overlay / "secrets")
-    return built_in(overlay)
+def development() -> list[Document]:
+    """The overlay for trying things on, with secrets made in a copy of `config/`."""
+    with tempfile.TemporaryDirectory(prefix="daef-config-") as parent:
+        copy = Path(parent) / "config"
+        shutil.copytree(CONFIG, copy, ignore=shutil.ignore_patterns("secrets"))
+        overlay = copy / "overlays" / "development"
+        make_secrets(overlay / "secrets")
+        return built_in(overlay)
 
 
 def make_secrets(folder: Path, **variables: str) -> Path:

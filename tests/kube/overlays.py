@@ -1,7 +1,5 @@
 """The overlays as fixtures, for the tests of the manifests."""
 
-from typing import Any
-
 import pytest
 
 from tests.kube.manifests import Document, Pod, built, development, pods
@@ -10,11 +8,11 @@ OVERLAYS = ("default", "development", "production")
 
 
 @pytest.fixture(scope="module")
-def made(make_folder: Any) -> dict[str, list[Document]]:
+def made() -> dict[str, list[Document]]:
     """The documents of each overlay."""
     return {
         "default": built("default"),
-        "development": development(make_folder()),
+        "development": development(),
         "production": built("overlays/production"),
     }
 

@@ -129,7 +129,7 @@ class Sandbox:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.documents = development(folder)
+        self.documents = development()
         self.containers = {
             each["name"]: (pod, each)
             for pod in pods(self.documents)

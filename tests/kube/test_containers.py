@@ -89,8 +89,8 @@ def files(volume: Document, documents: list[Document]) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def documents(make_folder: Callable[[], Path]) -> list[Document]:
-    return development(make_folder())
+def documents() -> list[Document]:
+    return development()
 
 
 @pytest.fixture

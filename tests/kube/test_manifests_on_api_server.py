@@ -49,16 +49,14 @@ def generations(listed: str) -> dict[str, int]:
     return {name_of(each): each["metadata"]["generation"] for each in json.loads(listed)["items"]}
 
 
-def test_the_overlays_are_accepted(installed: Cluster, make_folder: Callable[[], Path]):
-    for documents in (development(make_folder()), built("overlays/production")):
+def test_the_overlays_are_accepted(installed: Cluster):
+    for documents in (development(), built("overlays/production")):
         tried = apply(installed, documents, "--dry-run=server", "--force-conflicts")
         assert (tried.returncode, tried.stderr) == (0, "")
 
 
-def test_pod_security_admits_every_pod_of_the_manifests_and_no_other(
-    installed: Cluster, make_folder: Callable[[], Path]
-):
-    for pod in pods(development(make_folder())):
+def test_pod_security_admits_every_pod_of_the_manifests_and_no_other(installed: Cluster):
+    for pod in pods(development()):
         made = {
             "apiVersion": "v1",
             "kind": "Pod",
