@@ -16,11 +16,14 @@ def test_an_operator_that_dies_between_submission_and_status_submits_once(own, f
     server.faults.before_status = lambda _: first.process.kill()
     api.make(echo_job("orphan", tasks="one-task"))
     first.process.wait(30)
-    assert len(jobs_of(fabric, "orphan")) == 1
+    [submitted] = jobs_of(fabric, "orphan")
     server.faults.before_status = None
+    # What the next one submits under the same key is another body by now.
+    api.change("ConfigMap", "one-task", echo_tasks("one-task", 2))
     second = start()
     until(lambda: is_complete(api, "orphan"))
-    assert len(jobs_of(fabric, "orphan")) == 1
+    assert [each["id"] for each in jobs_of(fabric, "orphan")] == [submitted["id"]]
+    assert status(api, "AIJob", "orphan")["jobName"] == submitted["id"]
     assert second.end() == 0
 
 
