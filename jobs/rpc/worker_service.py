@@ -64,11 +64,12 @@ class WorkerService(worker_pb2_grpc.WorkerServiceServicer):
         )
 
     def Claim(self, request: worker_pb2.ClaimRequest, context: Any) -> Any:
-        """Claim up to ``want`` tasks; an idle fabric answers from one query."""
+        """Claim up to ``want`` tasks.
+
+        Agents ask when they were told of work, so nobody looks beforehand whether there is any.
+        """
         worker = self._worker(request.worker_id, context)
         want = _between("want", request.want, 1, MAX_CLAIM)
-        if not self._claimer.has_work(worker):
-            return worker_pb2.ClaimResponse()
         return worker_pb2.ClaimResponse(tasks=self._claimed(worker, want, context))
 
     def Settle(self, request: worker_pb2.SettleRequest, context: Any) -> Any:
