@@ -68,9 +68,11 @@ class TicketQueue:
         try:
             missing = at_most - int(self._redis.llen(queue.key))
             if missing > 0:
-                # Tickets in the hands of agents that died there: nobody will ever ask for them.
-                self._redis.delete(queue.intermediate_queue_key)
-                queue.enqueue_many([self._ticket(pool) for _ in range(missing)])
+                with self._redis.pipeline() as pipe:
+                    # Tickets in the hands of agents that died there: nobody will ask for them.
+                    pipe.delete(queue.intermediate_queue_key)
+                    queue.enqueue_many([self._ticket(pool) for _ in range(missing)], pipeline=pipe)
+                    pipe.execute()
         except redis.RedisError as error:
             raise QueueUnavailable(type(error).__name__) from error
         return max(missing, 0)

@@ -58,13 +58,11 @@ class Claimer:
         worker = request.worker
         if worker.state != WorkerState.ACTIVE or not request.is_waiting():
             return []
-        groups = [
-            group
-            for group in claiming.ready_groups(_reach(worker))
-            if worker.tenant_id in (None, group.tenant)
-        ]
-        want = min(request.want, self._room(worker.pool))
-        picks = self._choose(worker.pool, groups, want) if groups and want else []
+        found, limited = claiming.candidates(_reach(worker), closed=self._stuck.now())
+        groups = [group for group in found if worker.tenant_id in (None, group.tenant)]
+        want = min(request.want, self._room(worker.pool)) if groups else 0
+        constraints = [fairness.Constraint(*row) for row in limited]
+        picks = self._choose(worker.pool, groups, constraints, want) if want else []
         if not picks:
             return []
         claimed = claiming.claim(
@@ -91,7 +89,13 @@ class Claimer:
             return MAX_CLAIM
         return min(MAX_CLAIM, claiming.pool_room(pool.pk, pool.max_running_tasks))
 
-    def _choose(self, pool: Pool, groups: Sequence[GroupRow], want: int) -> list[fairness.Pick]:
+    def _choose(
+        self,
+        pool: Pool,
+        groups: Sequence[GroupRow],
+        constraints: Sequence[fairness.Constraint],
+        want: int,
+    ) -> list[fairness.Pick]:
         return fairness.choose(
             [
                 fairness.Group(
@@ -103,10 +107,7 @@ class Claimer:
                 )
                 for group in groups
             ],
-            [
-                fairness.Constraint(*row)
-                for row in claiming.constrained_jobs(pool.pk, closed=self._stuck.now())
-            ],
+            constraints,
             want=want,
             tenant_room=_tenant_rooms(groups),
             bounds=class_bounds(pool),

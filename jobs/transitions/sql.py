@@ -2,9 +2,12 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from types import NoneType
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from django.db import connection
+
+SEPARATOR: Final = "\n;\n"
+"""Between statements that are sent together."""
 
 
 def fetch(statement: str, parameters: dict[str, Any] | Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -12,6 +15,21 @@ def fetch(statement: str, parameters: dict[str, Any] | Sequence[Any] = ()) -> li
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
         return cursor.fetchall() if cursor.description else []
+
+
+def fetch_each(
+    statements: Sequence[str], parameters: Mapping[str, Any]
+) -> list[list[tuple[Any, ...]]]:
+    """Run several statements in one round trip and return the rows of each.
+
+    Each sees what was committed before it began, as if they had been sent one after the other.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(SEPARATOR.join(statements), parameters)
+        found = [cursor.fetchall()]
+        while cursor.nextset():
+            found.append(cursor.fetchall())
+        return found
 
 
 def fetch_prepared(statement: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:

@@ -14,16 +14,16 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("sound_database")]
 @pytest.fixture
 def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
     """Let something happen once after a claim has asked for limits, before it takes tasks."""
-    ask = claiming.constrained_jobs
+    ask = claiming.candidates
 
     def arrange(happens: Callable[[], object]) -> None:
         def asked(*arguments, **options):
             limits = ask(*arguments, **options)
-            monkeypatch.setattr(claiming, "constrained_jobs", ask)
+            monkeypatch.setattr(claiming, "candidates", ask)
             happens()
             return limits
 
-        monkeypatch.setattr(claiming, "constrained_jobs", asked)
+        monkeypatch.setattr(claiming, "candidates", asked)
 
     return arrange
 

@@ -3,6 +3,7 @@
 import re
 import time
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 
 import pytest
 from django.db import connection, transaction
@@ -17,7 +18,7 @@ from jobs.models import Job, Task
 from jobs.queries.dead_letters import DeadLetterFilter, list_causes, list_dead_letters
 from jobs.queries.metrics import scrape
 from jobs.transitions import burials
-from jobs.transitions.sql import execute, fetch
+from jobs.transitions.sql import SEPARATOR, execute, fetch
 from tests.integration.console import operator, page
 from tests.integration.scenario import register, submit_echo, tenant
 
@@ -101,7 +102,7 @@ def copy_jobs(template: Job) -> None:
 def scans(statements: list[str]) -> list[tuple[str, str]]:
     """Tables that the planner would read from end to end, with the statements' beginnings."""
     found = []
-    for statement in statements:
+    for statement in chain.from_iterable(each.split(SEPARATOR) for each in statements):
         if not re.match(r"\s*(with|select|insert|update|delete)\b", statement, re.IGNORECASE):
             continue
         plan = "\n".join(row[0] for row in fetch("explain " + statement.replace("%", "%%")))

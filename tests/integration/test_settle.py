@@ -41,7 +41,7 @@ from tests.integration.scenario import (
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("sound_database")]
 
 # Savepoints of the tests' transaction included; the test reading worker and pool too.
-CLAIM_QUERIES = 8
+CLAIM_QUERIES = 7
 SETTLE_QUERIES = 6
 SUBMIT_QUERIES = 8
 

@@ -6,7 +6,7 @@ import pytest
 from django.db import connection
 
 from daef_site.database.base import DatabaseWrapper
-from jobs.transitions.sql import columns, fetch, fetch_prepared, texts
+from jobs.transitions.sql import columns, fetch, fetch_each, fetch_prepared, texts
 
 pytestmark = pytest.mark.django_db
 
@@ -82,6 +82,13 @@ def test_statements_are_prepared_where_the_connection_is_kept(pool, kept):
     finally:
         own.close()
         own.close_pool()
+
+
+def test_statements_that_are_sent_together_answer_one_by_one(django_assert_num_queries):
+    series = "select generate_series(1, %(two)s)"
+    statements = ("select %(one)s, 'a;b'", series, "select 1 where false")
+    with django_assert_num_queries(1):
+        assert fetch_each(statements, {"one": 1, "two": 2}) == [[(1, "a;b")], [(1,), (2,)], []]
 
 
 def test_a_prepared_statement_takes_numbers_texts_and_nothing():
