@@ -89,7 +89,10 @@ class WorkQueue:
             if key is not None:
                 return key
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), self._seconds_to_next())
+                # Not wait_for: until Python 3.12 it may swallow a cancellation, and then this
+                # worker would go on after its operator has lost the Lease.
+                async with asyncio.timeout(self._seconds_to_next()):
+                    await self._changed.wait()
 
     def _seconds_to_next(self) -> float | None:
         """Keys at work are left out: whoever ends sets the event."""
