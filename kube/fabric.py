@@ -90,6 +90,15 @@ class Fabric:
         body = {"spec": spec, "reason": reason}
         return await self._call(self._client.transport.json, "PUT", path, json=body)
 
+    async def declared(self, collection: str, name: str) -> Document | None:
+        """The object as the fabric holds it, None where there is none."""
+        path = f"/v1/admin/{collection}/{quote(name, safe='')}"
+        try:
+            found: Document = await self._call(self._client.transport.json, "GET", path)
+        except NotFound:
+            return None
+        return found
+
     async def workers(self, pool: str) -> list[Document]:
         """The pool's agents that have not left."""
         page = await self._call(

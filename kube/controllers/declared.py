@@ -7,7 +7,6 @@ import msgspec
 from client.errors import ClientError
 from kube.controllers.base import Controller, Resource, now
 from kube.reconcile import declared as rules
-from kube.reconcile.conditions import condition
 from kube.reconcile.refusals import Refusal, refusal_of_declaration
 from kube.resources import EXECUTION_POLICY, MODEL_ENDPOINT, TENANT_QUOTA
 from kube.resources.rest import rest_body
@@ -96,14 +95,16 @@ class EndpointController(DeclaredController):
         return await super().reconcile(key, resource)
 
     async def _switch_off(self, key: Key, resource: Resource) -> None:
-        ready = condition(resource, "Ready")
         annotations = resource["metadata"].get("annotations", {})
-        if not ready or ready["reason"] in ("NameTaken", "InvalidSpec"):
-            return
         if annotations.get("daef.io/force-finalize") == "true":
             await self.tell(resource, "FinalizerForced", "it may stay switched on", bad=True)
             return
-        spec = msgspec.convert({**resource["spec"], "enabled": False}, self.kind.spec)
-        await self.fabric.declare(
-            self.kind.collection, key.name, rest_body(spec), f"{self.kind.name} {key.namespace}"
-        )
+        first = await self._first(key, resource)
+        if first["metadata"]["uid"] != resource["metadata"]["uid"]:
+            return
+        # As the fabric has it: the spec may be one that was refused since, the status unwritten.
+        declared = await self.fabric.declared(self.kind.collection, key.name)
+        if declared is not None and declared["spec"]["enabled"]:
+            spec = {**declared["spec"], "enabled": False}
+            reason = f"{self.kind.name} {key.namespace}"
+            await self.fabric.declare(self.kind.collection, key.name, spec, reason)

@@ -47,10 +47,8 @@ class JobController(Controller):
         if rules.is_expired(resource, now()):
             await self.cluster.delete(self.path(key), resource["metadata"]["uid"])
             return 1.0
-        if step is None:
-            return await self._follow(key, resource, rules.job_name(resource))
-        if step is Step.FIND:
-            return await self._find(key, resource)
+        if step is None or step is Step.FIND:
+            return await self._with_fabric(key, resource, step)
         if step is Step.FINALIZE:
             kept = resource["metadata"].get("finalizers", [])
             await self.set_finalizers(key, resource, [*kept, rules.FINALIZER])
@@ -64,6 +62,18 @@ class JobController(Controller):
             await self.tell(resource, "FinalizerForced", forced, bad=True)
         await self._release(key, resource)
         return None
+
+    async def _with_fabric(self, key: Key, resource: Resource, step: Step | None) -> float | None:
+        """Follow or find the job; where nobody can tell about it, the status says why."""
+        try:
+            if step is Step.FIND:
+                return await self._find(key, resource)
+            return await self._follow(key, resource, rules.job_name(resource))
+        except ClientError as error:
+            refusal = refusal_of_job(error)
+            if refusal.passes:
+                await self._write(key, resource, rules.status_unseen(resource, refusal, now()))
+            raise
 
     async def _release(self, key: Key, resource: Resource) -> None:
         others = [each for each in resource["metadata"]["finalizers"] if each != rules.FINALIZER]

@@ -13,9 +13,17 @@ Resource = dict[str, Any]
 
 
 def rightful(resource: Resource, others: list[Resource]) -> Resource:
-    """Which of the resources of one name, in several namespaces, declares it: the oldest."""
-    living = [each for each in others if "deletionTimestamp" not in each["metadata"]]
-    return min([*living, resource], key=_age)
+    """Which of the resources of one name, in several namespaces, declares it: the oldest.
+
+    One that is being deleted keeps the name until it is switched off: otherwise it would switch off
+    what its heir has declared meanwhile.
+    """
+    return min([*filter(_has_a_say, others), resource], key=_age)
+
+
+def _has_a_say(resource: Resource) -> bool:
+    metadata = resource["metadata"]
+    return "deletionTimestamp" not in metadata or FINALIZER in metadata.get("finalizers", ())
 
 
 def _age(resource: Resource) -> tuple[str, str, str]:

@@ -234,6 +234,27 @@ def status_of_lost(resource: Resource, now: datetime) -> Status:
     return _with_conditions(resource, status, holds, now)
 
 
+def status_unseen(resource: Resource, refusal: Refusal, now: datetime) -> Status:
+    """The status while nobody can tell where the job is: what was known last, and why."""
+    before = resource.get("status", {})
+    if condition(resource, "Complete").get("status") == "True" and not is_deleted(resource):
+        return dict(before)
+    kept = {name: value for name, value in before.items() if name != "conditions"}
+    message = refusal.message
+    if is_deleted(resource):
+        message = (
+            f"Its job cannot be ended. {message} To let it go all the same, its job running on: "
+            f"kubectl annotate aijob {resource['metadata']['name']} {FORCE_ANNOTATION}=true"
+        )
+    status = {**kept, "reason": refusal.reason, "message": message[:1024]}
+    unknown = Holds("Running", None, refusal.reason, message)
+    generation = resource["metadata"].get("generation", 0)
+    former = before.get("conditions", ())
+    [running] = conditions(former, [unknown], generation, written(now))
+    others = [each for each in former if each["type"] != "Running"]
+    return {**status, "conditions": [*others, running]}
+
+
 def _holds(job: Job) -> list[Holds]:
     why = job["reason"], job["message"]
     suspended = job["status"] == "Suspended"
@@ -299,6 +320,8 @@ def event_of(before: Status, after: Status) -> tuple[str, str, bool] | None:
         good = new["Succeeded"]["status"] == "True"
         told = f"{new['Complete']['reason']}: {after.get('completions', 'never submitted')}"
         return ("JobSucceeded" if good else "JobEnded", told, not good)
+    if became("Running", "Unknown"):
+        return (new["Running"]["reason"], after["message"], True)
     if became("Accepted", "True"):
         return ("JobSubmitted", f"{after['jobName']} in pool {after['pool']}", False)
     if became("Accepted", "False"):

@@ -122,8 +122,8 @@ JOB_CONDITIONS = (
     ),
     ConditionType(
         "Running",
-        "An agent works on one of its tasks.",
-        {**WAITS, **ENDS, "NotAccepted": "The fabric does not have the job."},
+        "An agent works on one of its tasks; Unknown while the fabric cannot be asked.",
+        {**WAITS, **ENDS, **OUTSIDE, "NotAccepted": "The fabric does not have the job."},
     ),
     ConditionType(
         "Suspended",

@@ -149,6 +149,18 @@ def test_a_job_that_was_not_taken_ends_unless_it_may_be_taken_later(reason):
     fits(AI_JOB, status, CHAT)
 
 
+@pytest.mark.parametrize("deleted", [{}, DELETED])
+def test_a_job_that_nobody_can_tell_about_says_why_and_how_it_is_let_go(deleted: dict[str, Any]):
+    known = job.status_of(kept(), document(), [], NOW)
+    seen = {**kept(name="job-7", **deleted), "status": known}
+    status = job.status_unseen(seen, Refusal("FabricUnavailable", "why"), NOW)
+    assert told(status)["Running"] == ("Unknown", "FabricUnavailable")
+    assert status["tasks"] == known["tasks"]
+    assert (FORCE_ANNOTATION in status["message"]) == bool(deleted)
+    assert job.event_of(known, status) == ("FabricUnavailable", status["message"], True)
+    fits(AI_JOB, status, CHAT)
+
+
 @pytest.mark.parametrize("spec", [{"suspend": True}, {"cancel": True}])
 def test_a_job_that_was_never_submitted_has_a_status_too(spec):
     status = job.status_held_back(kept(spec), NOW)
@@ -209,6 +221,14 @@ def test_what_a_config_map_holds_is_read_by_its_keys_ending():
         work_in("{", "t.json", "tasksFrom")
     with pytest.raises(NotTaken, match=r"documentsFrom: a\.csv has no column 'x'"):
         documents_in("no,body\n", "a.csv", {"text_column": "x"})
+
+
+@pytest.mark.parametrize("text", ["[NaN]", '["\\ud800"]'])
+def test_what_cannot_be_sent_is_refused_and_not_tried_for_ever(text: str):
+    with pytest.raises(NotTaken, match=r"tasksFrom: t\.json holds what JSON cannot"):
+        work_in(text, "t.json", "tasksFrom")
+    with pytest.raises(NotTaken, match=r"documentsFrom: t\.json"):
+        documents_in(f'[{{"text": "a", "metadata": {text}}}]', "t.json", {})
 
 
 # ── pools ─────────────────────────────────────────────────────────────────────────────────────────
@@ -318,6 +338,12 @@ def test_the_oldest_resource_declares_a_name():
     assert declared.rightful(old, [new, old]) is old
     going = {**old, "metadata": {**old["metadata"], **DELETED}}
     assert declared.rightful(new, [new, going]) is new
+
+
+def test_a_name_is_free_only_when_the_endpoint_that_had_it_is_switched_off():
+    old = resource(uid="old", finalizers=[declared.FINALIZER], **DELETED)
+    new = resource(creationTimestamp="2026-01-03T00:00:00Z", uid="new", namespace="a")
+    assert declared.rightful(new, [new, old]) is old
 
 
 @pytest.mark.parametrize("kind", KINDS[2:], ids=lambda kind: kind.name)
