@@ -25,12 +25,21 @@ MOST_INLINE_BYTES = 900_000
 """Larger bodies have their documents uploaded first: REST takes 1 MiB."""
 
 
+class NotLeading(Exception):
+    """A call was not begun, since this process may no longer lead."""
+
+
 class Fabric:
     """Jobs, declarations and the fleet. Raises errors of ``client``."""
 
     def __init__(self) -> None:
         self._client = Client(retry_seconds=PATIENCE_SECONDS)
+        self._may_act: Callable[[], bool] = lambda: True
         self._threads = ThreadPoolExecutor(CALLS, thread_name_prefix="fabric")
+
+    def guard(self, may_act: Callable[[], bool]) -> None:
+        """Begin no call any more where this says no."""
+        self._may_act = may_act
 
     def close(self) -> None:
         """Close the connections once the calls under way have ended."""
@@ -38,8 +47,12 @@ class Fabric:
         self._client.close()
 
     async def _call(self, function: Callable[..., Answer], *given: Any, **named: Any) -> Answer:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, lambda: function(*given, **named))
+        def guarded() -> Answer:
+            if not self._may_act():
+                raise NotLeading("The Lease may be another's by now.")
+            return function(*given, **named)
+
+        return await asyncio.get_running_loop().run_in_executor(self._threads, guarded)
 
     async def submit(self, request: Document, key: str) -> Document:
         """Submit once per key, however often this is called."""

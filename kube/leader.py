@@ -2,7 +2,8 @@
 
 A holder's clock is never compared with ours: a Lease is free when it was not renewed for its
 duration while we looked. Two leaders for a moment (one that was stopped and woke up) do no harm:
-every write is guarded by resourceVersion and every submission by its idempotency key.
+every write is guarded by resourceVersion, every submission by its idempotency key, and no call of
+the fabric begins once the Lease may be another's: a job whose resource is gone would have nobody.
 """
 
 import asyncio
@@ -41,6 +42,7 @@ class Leadership:
         self._path = LEASES.path(namespace, LEASE_NAME)
         self._seen: tuple[object, ...] = ()
         self._seen_at = 0.0
+        self._renewed = float("-inf")
         self.reached = False
         """Whether the Kubernetes API ever answered."""
 
@@ -50,15 +52,17 @@ class Leadership:
             await asyncio.sleep(self._seconds / TURNS)
         logger.info("leading as %s", self._identity)
 
+    def holds(self) -> bool:
+        """Whether it is surely ours still; a process that was stopped may ask before it acts."""
+        return self._clock() < self._renewed + self._seconds * 2 / 3
+
     async def hold(self) -> None:
         """Renew it; return once it is, or may be, another's."""
-        renewed = self._clock()
-        while self._clock() < renewed + self._seconds * 2 / 3:
+        while self.holds():
             await asyncio.sleep(self._seconds / TURNS / 2)
-            began = self._clock()
             if await self._tried():
-                renewed = began
-            elif self._seen and self._seen[0] not in ("", self._identity):
+                continue
+            if self._seen and self._seen[0] not in ("", self._identity):
                 break
         logger.error("the Lease %s is lost", self._path)
 
@@ -72,11 +76,15 @@ class Leadership:
             logger.warning("the Lease was not released: %s", error)
 
     async def _tried(self) -> bool:
+        began = self._clock()
         try:
             async with asyncio.timeout(self._seconds / TURNS):
                 lease = await self._cluster.find(self._path)
                 self.reached = True
-                return await self._taken(lease)
+                taken = await self._taken(lease)
+            if taken:
+                self._renewed = began
+            return taken
         except Conflict:
             return False
         except (ClusterError, TimeoutError) as error:

@@ -50,6 +50,7 @@ class Operator:
         self._stop = asyncio.Event()
         identity = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
         self._leadership = Leadership(cluster, chosen.namespace, identity, chosen.lease_seconds)
+        fabric.guard(self._leadership.holds)
 
     async def run(self) -> int:
         """Run until told to stop (0) or until the Lease is lost (1)."""
