@@ -85,6 +85,13 @@ def test_the_kustomization_has_every_sample():
     assert made == {(each["kind"], each["metadata"]["name"]) for each in samples}
 
 
+def test_a_sample_that_is_applied_again_takes_no_agents_from_a_pool_that_scales():
+    samples = [document["spec"] for path in SAMPLES for document in documents_of(path)]
+    scaled = [spec for spec in samples if "autoscaling" in spec]
+    assert scaled
+    assert [spec for spec in scaled if "replicas" in spec] == []
+
+
 def test_a_job_is_written_in_the_words_and_units_of_rest():
     spec = {
         "type": "Chat",
