@@ -199,6 +199,7 @@ def test_built_in_roles_take_up_what_a_tenant_may_do_and_no_limits(documents):
 
     assert {verb for _, verb in aggregated("view")} == {"get", "list", "watch"}
     assert ("aijobs", "create") in aggregated("edit")
+    assert {("aiworkerpools", "create"), ("aiworkerpools", "patch")}.isdisjoint(aggregated("edit"))
     assert aggregated("view") < aggregated("edit") == aggregated("admin")
     limits = {"executionpolicies", "tenantquotas"}
     assert not limits & {resource.partition("/")[0] for resource, _ in aggregated("admin")}

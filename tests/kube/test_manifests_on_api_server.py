@@ -136,6 +136,7 @@ def test_editors_of_a_namespace_write_jobs_and_read_what_became_of_them(installe
         ("patch", "aiworkerpools", "scale"): True,
         ("get", "modelendpoints", "status"): True,
         ("create", "modelendpoints"): False,
+        ("create", "aiworkerpools"): False,
         ("patch", "aijobs", "status"): False,
         ("update", "executionpolicies"): False,
         ("get", "tenantquotas"): False,
