@@ -33,8 +33,10 @@ def folder(make_folder) -> Path:
 
 
 @pytest.fixture(scope="session")
-def fabric(folder) -> Iterator[RunningFabric]:
-    started = RunningFabric(folder / "fabric", "up", "--agents", "1", "--slots", "8")
+def fabric(folder, api) -> Iterator[RunningFabric]:
+    """One for each API: resources of the same names on both would be two jobs of one name."""
+    place = folder / f"fabric-{api.url.rpartition(':')[2]}"
+    started = RunningFabric(place, "up", "--agents", "1", "--slots", "8")
     try:
         yield started.wait_ready()
     finally:
