@@ -144,7 +144,7 @@ def networks(name: str, default: Sequence[str]) -> list[Network]:
 
 def optional_address(name: str) -> tuple[str, int] | None:
     """As address, or None where the variable is unset."""
-    return address(name, ":8082") if text(name) else None
+    return address(name, "") if text(name) else None
 
 
 def address(name: str, default: str) -> tuple[str, int]:

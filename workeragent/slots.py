@@ -100,9 +100,10 @@ def next_call(view: View) -> Call | Wait:
 
 
 def _room(view: View, aim: int) -> int:
-    """How many tasks to ask for. Who was woken while short tasks wait here asks for a few more:
+    """How many tasks to ask for.
 
-    one that is more urgent runs before them, in the next slot that is free.
+    Who was woken while short tasks wait here asks for a few more: one that is more urgent runs
+    before them, in the next slot that is free.
     """
     if view.closed:
         return 0

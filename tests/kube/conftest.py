@@ -9,19 +9,25 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.fabrics import RunningFabric
+from tests.acceptance.fabrics import RunningFabric, wait_until
 from tests.kube.api_server import ApiServer
-from tests.kube.operators import Api, RunningOperator, echo_tasks, until
+from tests.kube.operators import Api, RunningOperator, echo_tasks
 from tests.kube.real_api_server import ASSETS, Cluster, running
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[Cluster]:
-    """A kube-apiserver of this run's own, with our definitions."""
+def assets() -> Path:
+    """The folder with etcd and kube-apiserver; without one the test is skipped."""
     folder = os.environ.get(ASSETS)
     if not folder:
         pytest.skip(f"{ASSETS} names no folder with etcd and kube-apiserver")
-    with running(Path(folder)) as started:
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def cluster(assets) -> Iterator[Cluster]:
+    """A kube-apiserver of this run's own, with our definitions."""
+    with running(assets) as started:
         applied = started.kubectl("apply", "--server-side", "-f", "config/crd/bases")
         assert applied.returncode == 0, applied.stderr
         yield started
@@ -72,7 +78,7 @@ def operator(api, fabric, folder) -> Iterator[RunningOperator]:
     """One that leads, for the tests that do not end it."""
     started = RunningOperator(api, f"http://{fabric.http}", folder)
     try:
-        until(started.leads)
+        wait_until(started.leads)
         yield started
     finally:
         assert started.end() == 0, started.said()

@@ -5,10 +5,8 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -170,16 +168,6 @@ class RunningOperator:
         except subprocess.TimeoutExpired:
             self.kill()
             raise
-
-
-def until(condition: Callable[[], Any], seconds: float = 30) -> Any:
-    """The first true answer; fails when there is none in time."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if answer := condition():
-            return answer
-        time.sleep(0.05)
-    raise AssertionError(f"not within {seconds} s")
 
 
 def config_map(name: str, **data: str) -> Object:

@@ -1,28 +1,23 @@
 """The manifests on a real kube-apiserver; skipped where KUBEBUILDER_ASSETS names none."""
 
 import json
-import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.kube.manifests import NAMESPACE, Document, built, development, name_of, named, pods
-from tests.kube.real_api_server import ASSETS, Cluster, running
+from tests.kube.real_api_server import Cluster, running
 
 DEADLINE_SECONDS = 30
 
 
 @pytest.fixture(scope="module")
-def installed() -> Iterator[Cluster]:
+def installed(assets) -> Iterator[Cluster]:
     """An API server that has the whole of `config/default`, as the install guide applies it."""
-    folder = os.environ.get(ASSETS)
-    if not folder:
-        pytest.skip(f"{ASSETS} names no folder with etcd and kube-apiserver")
-    with running(Path(folder)) as cluster:
+    with running(assets) as cluster:
         applied = cluster.kubectl("apply", "--server-side", "-k", "config/default")
         assert applied.returncode == 0, applied.stderr
         # A warning would be a pod that the namespace's Pod Security refuses.

@@ -8,7 +8,7 @@ import httpx
 import pytest
 import yaml
 
-from tests.acceptance.fabrics import ROOT
+from tests.acceptance.fabrics import ROOT, wait_until
 from tests.kube.operators import (
     Api,
     answers,
@@ -19,7 +19,6 @@ from tests.kube.operators import (
     jobs_of,
     resource,
     status,
-    until,
 )
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -30,7 +29,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 def test_a_job_runs_to_its_end_and_its_status_says_so(api, operator, fabric):
     api.make(echo_job("echo"))
-    until(lambda: is_complete(api, "echo"))
+    wait_until(lambda: is_complete(api, "echo"))
     found = status(api, "AIJob", "echo")
     [job] = jobs_of(fabric, "echo")
     assert (found["jobName"], found["jobUID"]) == (job["id"], job["uid"])
@@ -51,33 +50,35 @@ def test_documents_of_a_config_map_reach_the_fabric(api, operator, fabric):
     api.make(
         resource("AIJob", "letters", type="Embed", documentsFrom=reference, parameters=columns)
     )
-    until(lambda: status(api, "AIJob", "letters").get("jobName"))
+    wait_until(lambda: status(api, "AIJob", "letters").get("jobName"))
     assert jobs_of(fabric, "letters")[0]["documents"] == 2
 
 
 @pytest.mark.soak
 def test_a_job_whose_config_map_is_missing_waits_for_it(api, operator, fabric):
     api.make(echo_job("early", tasks="late"))
-    until(lambda: api.condition("AIJob", "early", "Accepted").get("reason") == "ReferenceNotFound")
+    wait_until(
+        lambda: api.condition("AIJob", "early", "Accepted").get("reason") == "ReferenceNotFound"
+    )
     assert not is_complete(api, "early")
     api.make(echo_tasks("late"))
-    until(lambda: is_complete(api, "early"))
+    wait_until(lambda: is_complete(api, "early"))
 
 
 def test_a_job_that_the_fabric_refuses_ends_with_the_reason(api, operator, fabric):
     api.make(echo_job("refused", policyName="nobody-knows"))
-    until(lambda: is_complete(api, "refused"))
+    wait_until(lambda: is_complete(api, "refused"))
     assert api.condition("AIJob", "refused", "Succeeded")["reason"] == "PolicyNotFound"
     assert "nobody-knows" in api.condition("AIJob", "refused", "Accepted")["message"]
     assert jobs_of(fabric, "refused") == []
     api.delete("AIJob", "refused")
-    until(lambda: api.get("AIJob", "refused") is None)
+    wait_until(lambda: api.get("AIJob", "refused") is None)
 
 
 @pytest.mark.soak
 def test_a_namespace_works_for_its_tenant_alone(api, operator, fabric):
     api.make(echo_job("foreign", tenantName="acme"))
-    until(lambda: is_complete(api, "foreign"))
+    wait_until(lambda: is_complete(api, "foreign"))
     assert api.condition("AIJob", "foreign", "Complete")["reason"] == "TenantMismatch"
     assert jobs_of(fabric, "foreign") == []
 
@@ -85,14 +86,14 @@ def test_a_namespace_works_for_its_tenant_alone(api, operator, fabric):
 @pytest.mark.soak
 def test_a_job_is_suspended_resumed_and_cancelled_by_its_spec(api, operator, fabric):
     api.make(echo_job("steered", tasks="long"))
-    until(lambda: status(api, "AIJob", "steered").get("jobName"))
+    wait_until(lambda: status(api, "AIJob", "steered").get("jobName"))
     api.change("AIJob", "steered", {"spec": {"suspend": True}})
-    until(lambda: api.condition("AIJob", "steered", "Suspended").get("status") == "True")
+    wait_until(lambda: api.condition("AIJob", "steered", "Suspended").get("status") == "True")
     assert jobs_of(fabric, "steered")[0]["status"] == "Suspended"
     api.change("AIJob", "steered", {"spec": {"suspend": False}})
-    until(lambda: api.condition("AIJob", "steered", "Suspended").get("status") == "False")
+    wait_until(lambda: api.condition("AIJob", "steered", "Suspended").get("status") == "False")
     api.change("AIJob", "steered", {"spec": {"cancel": True}})
-    until(lambda: is_complete(api, "steered"))
+    wait_until(lambda: is_complete(api, "steered"))
     assert api.condition("AIJob", "steered", "Succeeded")["reason"] == "Cancelled"
     [job] = jobs_of(fabric, "steered")
     assert (job["status"], job["progress"]["running"]) == ("Cancelled", 0)
@@ -101,17 +102,17 @@ def test_a_job_is_suspended_resumed_and_cancelled_by_its_spec(api, operator, fab
 @pytest.mark.soak
 def test_a_job_made_suspended_is_submitted_once_it_is_resumed(api, operator, fabric):
     api.make(echo_job("later", suspend=True))
-    until(lambda: api.condition("AIJob", "later", "Suspended").get("status") == "True")
+    wait_until(lambda: api.condition("AIJob", "later", "Suspended").get("status") == "True")
     assert jobs_of(fabric, "later") == []
     api.change("AIJob", "later", {"spec": {"suspend": False}})
-    until(lambda: is_complete(api, "later"))
+    wait_until(lambda: is_complete(api, "later"))
 
 
 def test_deletion_in_the_middle_leaves_nothing_running(api, operator, fabric):
     api.make(echo_job("doomed", tasks="long"))
-    until(lambda: status(api, "AIJob", "doomed").get("tasks", {}).get("running"))
+    wait_until(lambda: status(api, "AIJob", "doomed").get("tasks", {}).get("running"))
     api.delete("AIJob", "doomed")
-    until(lambda: api.get("AIJob", "doomed") is None)
+    wait_until(lambda: api.get("AIJob", "doomed") is None)
     [job] = jobs_of(fabric, "doomed")
     assert (job["status"], job["progress"]["running"]) == ("Cancelled", 0)
     assert "UsageSettled" in api.events("doomed")
@@ -120,7 +121,7 @@ def test_deletion_in_the_middle_leaves_nothing_running(api, operator, fabric):
 @pytest.mark.soak
 def test_a_job_is_deleted_when_its_time_is_over(api, operator, fabric):
     api.make(echo_job("short-lived", ttlSecondsAfterFinished=0))
-    until(lambda: api.get("AIJob", "short-lived") is None)
+    wait_until(lambda: api.get("AIJob", "short-lived") is None)
     assert jobs_of(fabric, "short-lived")[0]["status"] == "Succeeded"
 
 
@@ -142,24 +143,26 @@ def test_a_job_is_deleted_when_its_time_is_over(api, operator, fabric):
 )
 def test_what_is_declared_is_in_the_fabric(api, operator, fabric, kind, collection, spec, there):
     api.make(resource(kind, "declared", **spec))
-    until(lambda: api.condition(kind, "declared", "Ready").get("status") == "True")
+    wait_until(lambda: api.condition(kind, "declared", "Ready").get("status") == "True")
     address = f"http://{fabric.http}/v1/admin/{collection}/declared"
     assert there.items() <= httpx.get(address).json()["spec"].items()
     api.delete(kind, "declared")
-    until(lambda: api.get(kind, "declared") is None)
+    wait_until(lambda: api.get(kind, "declared") is None)
     if kind == "ModelEndpoint":
         assert httpx.get(address).json()["spec"]["enabled"] is False
 
 
 def test_a_pool_gets_a_deployment_of_as_many_agents_as_its_work_asks_for(api, operator, fabric):
     api.make(resource("ExecutionPolicy", "gpu-work", pool="gpu"))
-    until(lambda: api.condition("ExecutionPolicy", "gpu-work", "Ready").get("status") == "True")
+    wait_until(
+        lambda: api.condition("ExecutionPolicy", "gpu-work", "Ready").get("status") == "True"
+    )
     api.make(echo_job("heavy", tasks="long", policyName="gpu-work"))
-    until(lambda: status(api, "AIJob", "heavy").get("jobName"))
+    wait_until(lambda: status(api, "AIJob", "heavy").get("jobName"))
     scaling = {"maxReplicas": 3, "scaleDownStabilizationSeconds": 0}
     api.make(resource("AIWorkerPool", "gpu", slots=2, autoscaling=scaling))
-    until(lambda: api.get("Deployment", "daef-pool-gpu"))
-    until(lambda: status(api, "AIWorkerPool", "gpu").get("queuedTasks") == 8)
+    wait_until(lambda: api.get("Deployment", "daef-pool-gpu"))
+    wait_until(lambda: status(api, "AIWorkerPool", "gpu").get("queuedTasks") == 8)
     limited = api.condition("AIWorkerPool", "gpu", "ScalingLimited")
     assert (limited["status"], limited["reason"]) == ("True", "TooManyReplicas")
     assert agents_asked_for(api) == 3
@@ -169,7 +172,7 @@ def test_a_pool_gets_a_deployment_of_as_many_agents_as_its_work_asks_for(api, op
 @pytest.mark.soak
 def test_a_pool_shrinks_when_its_work_is_gone(api, operator, fabric):
     api.delete("AIJob", "heavy")
-    until(lambda: agents_asked_for(api) == 1)
+    wait_until(lambda: agents_asked_for(api) == 1)
 
 
 def agents_asked_for(api: Api) -> int:
@@ -191,7 +194,7 @@ def test_a_pool_in_a_namespace_where_the_operator_has_no_rights_says_so_and_sets
         found = (api.get("AIWorkerPool", "closed", "closed") or {}).get("status", {})
         return next((each for each in found.get("conditions", []) if each["type"] == "Ready"), {})
 
-    until(ready)
+    wait_until(ready)
     assert (ready()["status"], ready()["reason"]) == ("False", "AgentsMissing")
     assert "daef-operator-namespace" in ready()["message"]
     pools = httpx.get(f"http://{fabric.http}/v1/admin/pools?limit=1000").json()["items"]
@@ -208,7 +211,7 @@ def test_conflicts_expired_watches_and_repeated_events_change_nothing(faults, ap
     for number in range(5):
         api.make(echo_job(f"rough-{number}"))
     names = [f"rough-{number}" for number in range(5)]
-    until(lambda: all(is_complete(api, name) for name in names))
+    wait_until(lambda: all(is_complete(api, name) for name in names))
     assert [len(jobs_of(fabric, name)) for name in names] == [1] * 5
     assert faults.conflicts == 0
 
@@ -217,7 +220,7 @@ def test_conflicts_expired_watches_and_repeated_events_change_nothing(faults, ap
 def test_an_api_server_that_is_away_is_waited_for(faults, api, fabric):
     api.make(echo_job("patient"))
     faults.unavailable = 12
-    until(lambda: answers(api, "patient"))
+    wait_until(lambda: answers(api, "patient"))
     assert len(jobs_of(fabric, "patient")) == 1
 
 
@@ -225,7 +228,7 @@ def test_an_api_server_that_is_away_is_waited_for(faults, api, fabric):
 def test_a_status_is_written_at_most_once_in_two_seconds(faults, server, api):
     api.make(echo_tasks("steps", 12, sleep_ms=900))
     api.make(echo_job("slow", tasks="steps"))
-    until(lambda: is_complete(api, "slow"))
+    wait_until(lambda: is_complete(api, "slow"))
     times = [at for at, name, _ in server.objects.status_writes if name == "slow"]
     assert len(times) >= 2
     assert min(later - sooner for sooner, later in pairwise(times)) >= 1.9
@@ -238,7 +241,7 @@ def test_a_status_is_written_at_most_once_in_two_seconds(faults, server, api):
 def test_so_many_jobs_at_once_are_submitted_once_each_under_operator_kills(own, fabric, jobs):
     server, api, start = own
     operator = start()
-    until(operator.leads)
+    wait_until(operator.leads)
     server.faults.before_status = lambda _: operator.process.kill()
     for number in range(jobs):
         api.make(echo_job(f"many-{number}", tasks="one-task", labels={"test": f"many-{jobs}"}))
@@ -253,10 +256,12 @@ def test_so_many_jobs_at_once_are_submitted_once_each_under_operator_kills(own, 
     server.faults.before_status = None
     operator = start()
     for least in (jobs // 2, jobs * 3 // 4) if jobs > 100 else ():
-        until(partial(lambda least: known() >= least, least), 60)
+        wait_until(partial(lambda least: known() >= least, least), 60)
         operator.kill()
         operator = start()
-    until(lambda: all("completionTime" in each.get("status", {}) for each in api.all("AIJob")), 120)
+    wait_until(
+        lambda: all("completionTime" in each.get("status", {}) for each in api.all("AIJob")), 120
+    )
     assert known() == jobs
     assert {each["status"]["state"] for each in api.all("AIJob")} == {"Succeeded"}
 
@@ -265,7 +270,7 @@ def test_the_tickets_sample_is_taken_as_it_is(api, operator, fabric):
     path = ROOT / "config" / "samples" / "aijob-tickets.yaml"
     for document in yaml.safe_load_all(path.read_text("utf-8")):
         api.make(document)
-    until(lambda: status(api, "AIJob", "tickets").get("jobName"))
+    wait_until(lambda: status(api, "AIJob", "tickets").get("jobName"))
     assert jobs_of(fabric, "tickets")[0]["documents"] == 60
     api.delete("AIJob", "tickets")
-    until(lambda: api.get("AIJob", "tickets") is None)
+    wait_until(lambda: api.get("AIJob", "tickets") is None)
